@@ -1,0 +1,373 @@
+"""Encoding: a picture, a recording or a digit becomes inputs of 1024 numbers.
+
+This is the only preprocessing of the project: training and demo call the same functions, so a model is fed in the demo
+exactly what it was trained on. The four modalities follow the paper (Satpathy, "Architectural Heterogeneity in
+Mixture-of-Experts", real-data experiment):
+
+    spatial     a grey 32×32 picture, row by row
+    temporal    one second of sound as 1024 samples
+    spectral    the first 1024 bins (0 to 1023 Hz) of that second's spectrum
+    relational  the Euclidean distances between the 32 rows of a 32×32 digit, row by row
+
+Every function raises InputError, with a sentence written for the person who gave the input, when it cannot use it.
+"""
+
+import io
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+from PIL import Image, ImageFilter, ImageOps
+from scipy import ndimage, signal
+
+MODALITIES = ("spatial", "temporal", "spectral", "relational")
+SIDE = 32
+N_INPUTS = SIDE * SIDE
+SAMPLE_RATE = 16_000
+
+MAX_PIXELS = 50_000_000
+MIN_RATE, MAX_RATE = 1_000, 400_000
+MAX_SECONDS = 60
+MAX_CHANNELS = 8
+SILENCE = 1e-4  # of full scale: 3 steps of a 16-bit recording
+
+MNIST_SIDE, MNIST_BOX = 28, 20
+MIN_CONTRAST = 24  # of 255: fainter than this is paper, not ink
+WORKING_SIDE = 512  # a larger photograph of a digit is reduced to this first
+
+Source = bytes | str | os.PathLike[str]
+
+
+class InputError(ValueError):
+    """An input that cannot be encoded. The message is written for a person and says what to do."""
+
+
+class Statistics(NamedTuple):
+    """Mean and standard deviation over all numbers of one modality's training inputs."""
+
+    mean: float
+    std: float
+
+
+def standardise(x: np.ndarray, statistics: Statistics) -> np.ndarray:
+    """Encoded inputs of one modality (any shape) → float32 of the same shape, with the training set's mean 0 and std 1."""
+    return (x.astype(np.float32) - np.float32(statistics.mean)) / np.float32(statistics.std)
+
+
+# Pictures
+
+
+def open_picture(source: Source) -> Image.Image:
+    """A picture file (its bytes or its path) → the decoded PIL image, first frame, of at most 50 megapixels.
+
+    Raises InputError if the file is missing, empty, damaged, not a picture, or too large.
+    """
+    too_large = InputError(f"This picture has more than {MAX_PIXELS // 10**6} megapixels. Please use a smaller one.")
+    try:
+        image = Image.open(_stream(source))
+        if image.format == "EPS":  # not a picture but a program, which Pillow would give to Ghostscript to run
+            raise InputError("PostScript files are not supported. Please use a PNG or JPEG picture.")
+        if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is decoded
+            raise too_large
+        image.load()
+    except InputError:
+        raise
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise too_large from error
+    except Exception as error:  # Pillow's decoders raise whatever the damaged bytes lead them to
+        message = "This file could not be read as a picture. It may be damaged; please try a PNG or JPEG."
+        raise InputError(message) from error
+    return image
+
+
+def encode_picture(image: Image.Image) -> np.ndarray:
+    """A PIL image of any mode and size → (1024,) float32 in [0, 1], the grey 32×32 picture row by row ("spatial").
+
+    EXIF orientation is applied, transparency is put on white, the centre square is cut out and reduced with
+    antialiasing. A grey 32×32 picture is passed on unchanged. Raises InputError if the picture has no pixels.
+    """
+    image = _upright(image)
+    side = min(image.size)
+    if image.width != image.height:
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    image = _grey(image)
+    if side != SIDE:
+        image = image.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
+    return np.asarray(image, dtype=np.float32).ravel() / np.float32(255)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    if 0 in image.size:
+        raise InputError("This picture has no pixels. Please choose another one.")
+    return ImageOps.exif_transpose(image)
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    """Any mode → "L", on white where transparent."""
+    if image.mode == "L" and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
+        return _grey_of_deep(image)
+    if image.mode == "LAB":
+        return image.getchannel("L")
+    if image.has_transparency_data:
+        image = image.convert("LA" if image.mode == "La" else "RGBA").convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L")
+
+
+def _grey_of_deep(image: Image.Image) -> Image.Image:
+    """16-bit, 32-bit and float pixels → "L". The modes "I" and "F" do not say their range, so it is the smallest
+    usual one (1 for floats, 255, 65535) that holds the brightest pixel, or else that pixel itself."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0.0, neginf=0.0)
+    usual = {"I": (255, 65535), "F": (1, 255, 65535)}.get(image.mode, (65535,))
+    brightest = values.max()
+    white = next((top for top in usual if brightest <= top), brightest)
+    return Image.fromarray(np.rint(np.clip(values, 0, white) * (255 / white)).astype(np.uint8))
+
+
+# Recordings
+
+
+def open_recording(source: Source) -> tuple[np.ndarray, int]:
+    """A sound file (its bytes or its path; WAV, FLAC, OGG, MP3 …) → samples (n,) or (n, channels) float32, rate in Hz.
+
+    Raises InputError if the file is missing, empty, damaged, not a sound, longer than 60 s, or of an unusable format.
+    """
+    try:
+        with soundfile.SoundFile(_stream(source)) as file:
+            _check_format(file.samplerate, file.channels)
+            _check_length(file.frames, file.samplerate)  # known from the header, before anything is decoded
+            return file.read(dtype="float32"), file.samplerate
+    except InputError:
+        raise
+    except Exception as error:  # soundfile raises several kinds of its own, and MemoryError for absurd headers
+        message = "This file could not be read as a recording. It may be damaged; please try a WAV, MP3, FLAC or OGG."
+        raise InputError(message) from error
+
+
+def loudest_second(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A recording → its loudest second at 16 kHz, (16000,) float32 with peak 1.
+
+    samples: (n,) or (n, channels); signed integers, unsigned integers (zero at half their range) or floats; ≤ 60 s
+    rate: samples per second, 1 kHz to 400 kHz
+
+    The second is the first window of greatest energy, zero-padded at the end if the recording is shorter, resampled
+    with an anti-aliasing polyphase filter. Raises InputError for anything empty, silent, too long or not finite.
+    """
+    mono = _mono(np.asarray(samples), rate)
+    peak = np.abs(mono).max()
+    if np.ptp(mono) < 2 * SILENCE:
+        raise InputError("This recording is silent. Please check the microphone and try again.")
+    second = np.zeros(rate)
+    energy = np.concatenate(([0.0], np.cumsum(np.square(mono / peak))))
+    if len(mono) > rate:
+        windows = energy[rate:] - energy[:-rate]
+        start = int(np.argmax(windows >= windows.max() * (1 - 1e-9)))  # so that rounding does not break a tie
+        mono = mono[start : start + rate]
+    second[: len(mono)] = mono
+    second = _resample(second, rate, SAMPLE_RATE)
+    peak = np.abs(second).max()
+    if peak < SILENCE:
+        raise InputError("This recording has no sound that people can hear. Please try another one.")
+    return (second / peak).astype(np.float32)
+
+
+def encode_recording(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
+    """A recording (as for loudest_second) → {"temporal": (1024,), "spectral": (1024,)}, both float32.
+
+    temporal: the loudest second, resampled with anti-aliasing from 16,000 to 1024 samples, about in [-1, 1]
+    spectral: log(1 + magnitude) of the loudest second's real FFT, bins 0 to 1023, which are 1 Hz apart; ≥ 0
+
+    The original code took 1024 bins of the 1024 samples, of which only 513 are independent; a second has 8001.
+    Raises InputError as loudest_second does.
+    """
+    second = loudest_second(samples, rate).astype(np.float64)
+    return {
+        "temporal": _resample(second, SAMPLE_RATE, N_INPUTS).astype(np.float32),
+        "spectral": np.log1p(np.abs(np.fft.rfft(second)[:N_INPUTS])).astype(np.float32),
+    }
+
+
+def _check_format(rate: int, channels: int) -> None:
+    if not MIN_RATE <= rate <= MAX_RATE:
+        raise InputError(
+            f"This recording has {rate} samples a second; between 1,000 and 400,000 are possible. Please convert it."
+        )
+    if channels > MAX_CHANNELS:
+        raise InputError(f"This recording has {channels} channels; at most {MAX_CHANNELS} are possible.")
+
+
+def _check_length(n: int, rate: int) -> None:
+    if n == 0:
+        raise InputError("This recording is empty. Please record or choose another one.")
+    if n > MAX_SECONDS * rate:
+        raise InputError(f"This recording is longer than {MAX_SECONDS} seconds. Please use a shorter one.")
+
+
+def _mono(samples: np.ndarray, rate: int) -> np.ndarray:
+    """(n,) or (n, channels) of any integer or float type → (n,) float64, integers scaled to [-1, 1]."""
+    if samples.ndim not in (1, 2):
+        raise InputError("A recording must be an array of samples, or of samples × channels.")
+    _check_format(rate, 1 if samples.ndim == 1 else samples.shape[1])
+    _check_length(samples.size and len(samples), rate)
+    if samples.dtype.kind not in "iuf":
+        raise InputError("A recording must consist of real numbers.")
+    mono = samples.astype(np.float64)
+    if samples.dtype.kind != "f":
+        half = 2.0 ** (8 * samples.itemsize - 1)
+        mono = mono / half if samples.dtype.kind == "i" else mono / half - 1
+    if not np.isfinite(mono).all():
+        raise InputError("This recording contains values that are not numbers. Please export it again.")
+    return mono if mono.ndim == 1 else mono.mean(axis=1)
+
+
+def _resample(second: np.ndarray, rate: int, new_rate: int) -> np.ndarray:
+    """One second (rate,) → (new_rate,), with an anti-aliasing filter."""
+    if rate == new_rate:
+        return second
+    # Usual rates have a small exact ratio. For an odd one such as 44,099 Hz the nearest small ratio (wrong by less than
+    # a part in a million) keeps the filter short.
+    ratio = Fraction(new_rate, rate).limit_denominator(1000)
+    resampled = signal.resample_poly(second, ratio.numerator, ratio.denominator)[:new_rate]
+    return np.pad(resampled, (0, new_rate - len(resampled)))
+
+
+# Digits
+
+
+def encode_digit(image: Image.Image) -> np.ndarray:
+    """A drawn or photographed digit of any mode and size → (1024,) float32 in [0, √32], the distances ("relational").
+
+    The same for dark ink on light and light ink on dark. Raises InputError if nothing is drawn.
+    """
+    return row_distances(digit_grid(image))
+
+
+def row_distances(grid: np.ndarray) -> np.ndarray:
+    """(32, 32) uint8 → (1024,) float32, the Euclidean distances between its rows, in units of full ink.
+
+    Element 32·i + j is the distance between rows i and j. Computed in integers, so inverting the ink, mirroring left to
+    right, shifting sideways and permuting columns leave every bit as it is. Turning upside down does not.
+    """
+    rows = grid.astype(np.int64)
+    products = rows @ rows.T  # (32, 32)
+    squares = products.diagonal()
+    return (np.sqrt(squares[:, None] + squares[None, :] - 2 * products) / 255).astype(np.float32).ravel()
+
+
+def digit_grid(image: Image.Image) -> np.ndarray:
+    """A digit of any mode and size → (32, 32) uint8, white ink on black, sized and placed as MNIST's digits are.
+
+    As for MNIST (LeCun et al. 1998), the ink's bounding box is scaled into 20×20, keeping its aspect, and placed with
+    its centre of mass in the centre of 28×28; then two empty pixels are added on every side. An image that is already
+    like that is passed on unchanged. Raises InputError if nothing is drawn.
+    """
+    image = _grey(_upright(image))
+    if max(image.size) > WORKING_SIDE:
+        shrink = WORKING_SIDE / max(image.size)
+        width, height = (max(1, round(length * shrink)) for length in image.size)
+        image = image.resize((width, height), Image.Resampling.BOX)
+    ink, is_clean = _find_ink(np.asarray(image).astype(np.float64))
+    if not (is_clean and _is_normalised(ink)):
+        ink = _centre(_fit(ink, is_clean))
+    return np.pad(np.rint(ink).astype(np.uint8), (SIDE - MNIST_SIDE) // 2)
+
+
+def _find_ink(grey: np.ndarray) -> tuple[np.ndarray, bool]:
+    """(h, w) grey levels → (h, w) ink in [0, 255], and whether the paper is clean, as in a drawing but not in a photo.
+
+    The paper's grey level is the median of the image's border; ink is whatever side of it holds more contrast.
+    """
+    border = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
+    paper = np.median(border)
+    ink, border_ink = grey - paper, border - paper
+    if np.square(np.minimum(ink, 0)).sum() > np.square(np.maximum(ink, 0)).sum():
+        ink, border_ink = -ink, -border_ink
+    # What most of the border deviates by is the paper's shading and noise.
+    noise = max(0.0, float(np.percentile(border_ink, 90)))
+    ink = np.maximum(ink - noise, 0)
+    strength = ink.max()
+    if strength < max(MIN_CONTRAST, noise):
+        raise InputError("No digit was found. Please draw one, or use a picture with more contrast.")
+    if strength < 200:  # pale ink; MNIST's own digits are all darker
+        ink *= 255 / strength
+    return np.minimum(ink, 255), noise == 0
+
+
+def _is_normalised(ink: np.ndarray) -> bool:
+    """Whether a 28×28 ink image is sized and placed as MNIST's digits are, to their own accuracy."""
+    if ink.shape != (MNIST_SIDE, MNIST_SIDE):
+        return False
+    box = ink[_bounding_box(ink > 0)]
+    centre = np.array(ndimage.center_of_mass(ink)) - (MNIST_SIDE - 1) / 2
+    return max(box.shape) in (MNIST_BOX - 1, MNIST_BOX) and bool(np.abs(centre).max() <= 1)
+
+
+def _bounding_box(mask: np.ndarray) -> tuple[slice, slice]:
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+
+
+def _fit(ink: np.ndarray, is_clean: bool) -> np.ndarray:
+    """(h, w) ink → its bounding box scaled so that the longer side is 20, with strokes about as wide as MNIST's."""
+    mask = ink > ink.max() / 4
+    if not is_clean:
+        mask = _without_specks(mask)
+        ink = np.where(ndimage.binary_dilation(mask), ink, 0)
+    box = ink[_bounding_box(mask)]
+    scale = MNIST_BOX / max(box.shape)
+    image = Image.fromarray(np.rint(box).astype(np.uint8))
+    size = max(1, round(box.shape[1] * scale)), max(1, round(box.shape[0] * scale))
+    missing = 2 - _stroke_width(box) * scale  # MNIST's strokes are about 2 pixels wide
+    radius = round(missing / scale / 2)
+    if radius > 0 and min(box.shape) > 1:
+        image = ImageOps.expand(image, radius).filter(ImageFilter.MaxFilter(2 * radius + 1))
+    fitted = np.asarray(image.resize(size, Image.Resampling.BICUBIC)).astype(np.float64)
+    return fitted * (255 / fitted.max())
+
+
+def _without_specks(mask: np.ndarray) -> np.ndarray:
+    """The mask without its connected parts smaller than a twentieth of the largest."""
+    parts, _ = ndimage.label(mask, np.ones((3, 3)))
+    sizes = np.bincount(parts.ravel())
+    sizes[0] = 0
+    return (sizes >= sizes.max() / 20)[parts] & mask
+
+
+def _stroke_width(ink: np.ndarray) -> float:
+    """Mean width of the strokes in pixels: twice their area over their outline's length (the total variation)."""
+    padded = np.pad(ink, 1)
+    outline = np.hypot(np.diff(padded, axis=0)[:, 1:], np.diff(padded, axis=1)[1:]).sum()
+    return 2 * float(ink.sum() / outline)
+
+
+def _centre(ink: np.ndarray) -> np.ndarray:
+    """(h, w) ink of at most 20×20 → (28, 28), its centre of mass in the centre as far as whole pixels allow."""
+    canvas = np.zeros((MNIST_SIDE, MNIST_SIDE))
+    centre = ndimage.center_of_mass(ink)
+    top, left = (
+        min(max(round((MNIST_SIDE - 1) / 2 - c), 0), MNIST_SIDE - n) for c, n in zip(centre, ink.shape, strict=True)
+    )
+    canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
+    return canvas
+
+
+def _stream(source: Source) -> Path | io.BytesIO:
+    """Something that Pillow and soundfile can open: the path, or a file in memory. Raises InputError if it is missing
+    or empty."""
+    if isinstance(source, bytes):
+        stream: Path | io.BytesIO = io.BytesIO(source)
+        size = len(source)
+    else:
+        stream = Path(source)
+        if not stream.is_file():
+            raise InputError(f"There is no file {stream.name!r}. Please choose another one.")
+        size = stream.stat().st_size
+    if size == 0:
+        raise InputError("This file is empty. Please choose another one.")
+    return stream
