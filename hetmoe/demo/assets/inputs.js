@@ -1,0 +1,56 @@
+// What the three inputs share: examples, upload, drop and clear. `show(value, url)`, which each input's own script
+// defines, displays a value; url is where the browser finds its file, if there is one.
+// Gradio gives: element, props, trigger, upload.
+
+const part = (name) => element.querySelector(`[data-part="${name}"]`);
+const exampleButtons = [...element.querySelectorAll(".hm-example")];
+let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
+
+function submit(value, url = null) {
+  latest += 1;
+  display(value, url);
+  props.value = value;
+  trigger("input");
+}
+
+function display(value, url) {
+  for (const button of exampleButtons) button.setAttribute("aria-pressed", String(button.dataset.name === value?.example));
+  show(value, url);
+}
+
+async function submitFile(file) {
+  if (!file) return;
+  if (file.size > props.max_megabytes * 1e6)
+    return submit({ problem: `This file has more than ${props.max_megabytes} MB. Please use a smaller one.` });
+  latest += 1;
+  const mine = latest;
+  try {
+    const { path } = await upload(file);
+    if (mine !== latest) return;
+    submit({ file: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } }, URL.createObjectURL(file));
+  } catch {
+    if (mine === latest) submit({ problem: "This file could not be sent to the server. Please try again." });
+  }
+}
+
+for (const button of exampleButtons)
+  button.addEventListener("click", () => submit({ example: button.dataset.name }, button.dataset.url));
+
+part("choose").addEventListener("click", () => part("file").click());
+part("file").addEventListener("change", () => {
+  submitFile(part("file").files[0]);
+  part("file").value = ""; // so that choosing the same file again is a change too
+});
+part("clear").addEventListener("click", () => submit(null));
+
+const surface = part("surface");
+surface.addEventListener("dragover", (event) => {
+  event.preventDefault();
+  surface.classList.add("hm-over");
+});
+surface.addEventListener("dragleave", () => surface.classList.remove("hm-over"));
+surface.addEventListener("drop", (event) => {
+  event.preventDefault();
+  surface.classList.remove("hm-over");
+  submitFile(event.dataTransfer.files[0]);
+});

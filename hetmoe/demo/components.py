@@ -1,0 +1,55 @@
+"""The page's own components: gr.HTML with a script each. (Functions, for Gradio writes a stub file beside every module
+with a subclass.)"""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from hetmoe.demo.classify import MODALITIES
+from hetmoe.demo.sources import examples
+from hetmoe.demo.theme import ASSETS, script
+
+MAX_FILE_MEGABYTES = 100
+
+
+def make_input(kind: str) -> gr.HTML:
+    """An input of a kind (picture, sound or digit) with its examples, of which it holds the first.
+
+    Its value is as sources.open_source explains; its event `input` says that a person has changed it.
+    """
+    files = examples(kind)
+    return gr.HTML(
+        value={"example": next(iter(files))},
+        html_template=(ASSETS / f"{kind}.html").read_text(encoding="utf-8") + _example_strip(files),
+        js_on_load=script("inputs", kind),
+        elem_classes=["hm-input"],
+        apply_default_css=False,
+        max_megabytes=MAX_FILE_MEGABYTES,
+    )
+
+
+def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:
+    """What the model answers to a kind of input: routing weights, predictions, each expert alone, what the model sees.
+
+    value: as classify.answer returns it
+    """
+    return gr.HTML(
+        value=value,
+        html_template='<div class="hm-results"></div>',
+        js_on_load=script("results"),
+        apply_default_css=False,
+        modalities=MODALITIES[kind],
+    )
+
+
+def _example_strip(files: dict[str, Path]) -> str:
+    buttons = []
+    for name, path in files.items():
+        url = f"gradio_api/file={path}"
+        picture = f'<img src="{url}" alt="">' if path.suffix == ".png" else ""
+        buttons.append(
+            f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'
+            f"{picture}<span>{name}</span></button>"
+        )
+    return f'<div class="hm-examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'

@@ -1,0 +1,71 @@
+"""The page as a whole: a heading, the choice of configuration, and a tab for each kind of input."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+
+import gradio as gr
+
+from hetmoe.demo.api import add_endpoints
+from hetmoe.demo.classify import answer
+from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results
+from hetmoe.demo.sources import EXAMPLES
+from hetmoe.demo.theme import ASSETS, style_sheet, theme
+from hetmoe.inference import Predictor
+
+WEIGHTS = Path(__file__).parents[2] / "weights"
+CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
+HOUR = 3600
+
+
+def load_predictors(folder: Path = WEIGHTS) -> dict[str, Predictor]:
+    """The published model of every configuration. Raises hetmoe.checkpoint.CheckpointError if one cannot be loaded."""
+    return {name: Predictor.load(folder / f"replica-{name}.safetensors") for name in CONFIGURATIONS}
+
+
+def build(predictors: Mapping[str, Predictor]) -> gr.Blocks:
+    """The page for these models, one by each configuration's name; every tab opens with an example classified."""
+    # An upload is kept for a day, so that it can still be classified anew on a page left open.
+    with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
+        with gr.Row(elem_id="hm-header"):
+            gr.HTML((ASSETS / "header.html").read_text(encoding="utf-8"), apply_default_css=False)
+            configuration = gr.Radio(
+                [(name.capitalize(), name) for name in CONFIGURATIONS],
+                value=CONFIGURATIONS[0],
+                label="Configuration",
+                container=False,
+                elem_id="hm-configuration",
+            )
+        with gr.Tabs():
+            for kind in ("picture", "sound", "digit"):
+                with gr.Tab(kind.capitalize(), id=kind), gr.Row(elem_classes="hm-stage"):
+                    given = make_input(kind)
+                    results = make_results(kind, answer(predictors, kind, given.value, CONFIGURATIONS[0]))
+                # Unqueued and one at a time, always ending on the last state: as live as the server can follow.
+                gr.on(
+                    [given.input, configuration.change],
+                    partial(answer, predictors, kind),
+                    [given, configuration],
+                    results,
+                    queue=False,
+                    trigger_mode="always_last",
+                    show_progress="hidden",
+                    api_visibility="private",
+                )
+        gr.HTML((ASSETS / "footer.html").read_text(encoding="utf-8"), apply_default_css=False)
+        add_endpoints(predictors)
+    return page
+
+
+def serve() -> None:
+    """Loads the models and serves the page until interrupted."""
+    build(load_predictors()).launch(
+        theme=theme(),
+        css=style_sheet(),
+        favicon_path=ASSETS / "favicon.svg",
+        allowed_paths=[str(EXAMPLES)],
+        max_file_size=MAX_FILE_MEGABYTES * 10**6,
+        footer_links=[],
+        run_history=False,
+        ssr_mode=False,
+    )

@@ -1,0 +1,34 @@
+"""The look: the fonts and colours that Gradio's own parts get, and the style sheet of ours."""
+
+from pathlib import Path
+
+import gradio as gr
+
+from hetmoe.demo.colours import css_variables
+
+ASSETS = Path(__file__).parent / "assets"
+
+
+def theme() -> gr.themes.Base:
+    """System fonts only (a web font would be a request to another host) and neutral greys, so that colour means an
+    expert."""
+    fonts = ("system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "sans-serif")
+    return gr.themes.Base(
+        primary_hue="neutral", neutral_hue="neutral", font=fonts, font_mono=("ui-monospace", "monospace")
+    ).set(
+        body_background_fill="#ffffff",
+        body_background_fill_dark="#121416",
+        body_text_color="#16191d",
+        body_text_color_dark="#f1f3f5",
+    )
+
+
+def style_sheet() -> str:
+    """All CSS of the page: the experts' colours, then one file for each part."""
+    parts = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "inputs", "results")]
+    return "\n".join([css_variables(), *parts])
+
+
+def script(*names: str) -> str:
+    """Scripts of the assets folder joined into one, for a component's js_on_load."""
+    return "\n".join((ASSETS / f"{name}.js").read_text(encoding="utf-8") for name in names)
