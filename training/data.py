@@ -123,7 +123,7 @@ def statistics(train: Split) -> dict[str, Statistics]:
     for modality, inputs in train.inputs.items():
         chunks = np.array_split(inputs, len(inputs) // 4096 + 1)
         mean = sum(float(chunk.sum(dtype=np.float64)) for chunk in chunks) / inputs.size
-        variance = sum(float(np.square(chunk - mean, dtype=np.float64).sum()) for chunk in chunks) / inputs.size
+        variance = sum(float(np.square(chunk.astype(np.float64) - mean).sum()) for chunk in chunks) / inputs.size
         result[modality] = Statistics(mean, variance**0.5)
     return result
 
