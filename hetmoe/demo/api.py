@@ -16,11 +16,12 @@ def add_endpoints(predictors: Mapping[str, Predictor]) -> None:
 
     def run(kind: str, file: Any, configuration: str) -> dict[str, Prediction]:
         if configuration not in predictors:
-            raise gr.Error(f"There is no configuration {configuration!r}; choose one of {', '.join(predictors)}.")
+            message = f"There is no configuration {configuration!r}; choose one of {', '.join(predictors)}."
+            raise gr.Error(message, print_exception=False)
         try:
             return classify(predictors[configuration], kind, uploaded(file))
         except InputError as error:
-            raise gr.Error(str(error)) from error
+            raise gr.Error(str(error), print_exception=False) from error
 
     def classify_picture(file: gr.FileData, configuration: str = "heterogeneous") -> dict[str, Any]:
         """A picture file (PNG, JPEG …) → one prediction, as documented at hetmoe.inference.Prediction.to_json."""

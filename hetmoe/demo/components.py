@@ -47,7 +47,7 @@ def _example_strip(files: dict[str, Path]) -> str:
     buttons = []
     for name, path in files.items():
         url = f"gradio_api/file={path}"
-        picture = f'<img src="{url}" alt="">' if path.suffix == ".png" else ""
+        picture = f'<img src="{url}" alt="">' if path.suffix == ".png" else '<span aria-hidden="true">▶</span>'
         buttons.append(
             f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'
             f"{picture}<span>{name}</span></button>"

@@ -1,26 +1,26 @@
 """The page as a whole: a heading, the choice of configuration, and a tab for each kind of input."""
 
+import sys
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 
 import gradio as gr
 
+from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import answer
 from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, style_sheet, theme
-from hetmoe.inference import Predictor
+from hetmoe.inference import Predictor, default_checkpoint
 
-WEIGHTS = Path(__file__).parents[2] / "weights"
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
 HOUR = 3600
 
 
-def load_predictors(folder: Path = WEIGHTS) -> dict[str, Predictor]:
-    """The published model of every configuration. Raises hetmoe.checkpoint.CheckpointError if one cannot be loaded."""
-    return {name: Predictor.load(folder / f"replica-{name}.safetensors") for name in CONFIGURATIONS}
+def load_predictors() -> dict[str, Predictor]:
+    """The published model of every configuration. Raises CheckpointError if one cannot be loaded."""
+    return {name: Predictor.load(default_checkpoint(name)) for name in CONFIGURATIONS}
 
 
 def build(predictors: Mapping[str, Predictor]) -> gr.Blocks:
@@ -58,14 +58,18 @@ def build(predictors: Mapping[str, Predictor]) -> gr.Blocks:
 
 
 def serve() -> None:
-    """Loads the models and serves the page until interrupted."""
-    build(load_predictors()).launch(
+    """Loads the models and serves the page until interrupted; exits with a message if there are none."""
+    try:
+        predictors = load_predictors()
+    except CheckpointError as error:
+        sys.exit(f"The page needs the published models: {error}.")
+    build(predictors).launch(
         theme=theme(),
-        css=style_sheet(),
+        head=f"<style>{style_sheet()}</style>",  # for Gradio rewrites the selectors of its css parameter
         favicon_path=ASSETS / "favicon.svg",
         allowed_paths=[str(EXAMPLES)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
-        footer_links=[],
+        footer_links=["api"],
         run_history=False,
         ssr_mode=False,
     )

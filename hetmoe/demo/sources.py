@@ -5,9 +5,12 @@ import binascii
 from pathlib import Path
 from typing import Any
 
+from gradio_client.utils import is_file_obj_with_meta
+
 from hetmoe.encoding import InputError
 
 EXAMPLES = Path(__file__).parent / "examples"
+EXAMPLE_FILES = {"picture": "cifar10-*.png", "sound": "speech-*.wav", "digit": "mnist-*.png"}
 NOTHING_YET = {
     "picture": "Drop a picture here, take one, or choose an example.",
     "sound": "Record a word, drop a recording here, or choose an example.",
@@ -17,8 +20,8 @@ PNG_URL = "data:image/png;base64,"
 
 
 def examples(kind: str) -> dict[str, Path]:
-    """The example files of a kind (picture, sound or digit) by the name of their label, sorted."""
-    return {path.stem: path for path in sorted((EXAMPLES / kind).glob("*.*"))}
+    """The example files of a kind (picture, sound or digit) by their label, with which their names end."""
+    return {path.stem.rpartition("-")[2]: path for path in sorted(EXAMPLES.glob(EXAMPLE_FILES[kind]))}
 
 
 def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
@@ -46,7 +49,6 @@ def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
 def uploaded(file: Any) -> Path:
     """Gradio's FileData as a dict → its path. Gradio has checked that the path is an upload if, and only if, the dict
     is marked as FileData, so anything else is refused: it could name any file of this machine."""
-    if isinstance(file, dict) and isinstance(file.get("meta"), dict) and isinstance(file.get("path"), str):
-        if file["meta"].get("_type") == "gradio.FileData":
-            return Path(file["path"])
-    raise InputError("Please send a file.")
+    if not is_file_obj_with_meta(file):
+        raise InputError("Please send a file.")
+    return Path(file["path"])

@@ -3,6 +3,7 @@
 
 const pad = part("pad");
 const ink = pad.getContext("2d");
+const PEN = pad.width / 13; // its width
 let isPending = false; // whether a frame is due that will submit the pad
 
 function show(value, url) {
@@ -42,13 +43,14 @@ pad.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   pad.setPointerCapture(event.pointerId);
   part("hint").hidden = true;
-  ink.strokeStyle = "#fff";
-  ink.lineWidth = pad.width / 13;
+  ink.fillStyle = ink.strokeStyle = "#fff";
+  ink.lineWidth = PEN;
   ink.lineCap = ink.lineJoin = "round";
   ink.beginPath();
+  ink.arc(...point(event), PEN / 2, 0, 2 * Math.PI); // a dot, should the pen not move
+  ink.fill();
+  ink.beginPath();
   ink.moveTo(...point(event));
-  ink.lineTo(...point(event)); // a dot, should the pen not move
-  ink.stroke();
   submitPad();
 });
 

@@ -27,10 +27,18 @@ async function submitFile(file) {
   try {
     const { path } = await upload(file);
     if (mine !== latest) return;
-    submit({ file: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } }, URL.createObjectURL(file));
+    submit({ file: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } }, previewUrl(file));
   } catch {
     if (mine === latest) submit({ problem: "This file could not be sent to the server. Please try again." });
   }
+}
+
+let preview = null; // of the latest file
+
+function previewUrl(file) {
+  if (preview) URL.revokeObjectURL(preview);
+  preview = file.size ? URL.createObjectURL(file) : null;
+  return preview;
 }
 
 for (const button of exampleButtons)

@@ -18,22 +18,26 @@ function show(value, url) {
 
 async function start() {
   let stream;
+  part("record").disabled = true; // while the browser asks
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
   } catch {
     return submit({ problem: "The microphone is not available. Allow it in the browser, or upload a recording." });
+  } finally {
+    part("record").disabled = false;
   }
   const context = new AudioContext();
   const module = URL.createObjectURL(new Blob([RECORDER], { type: "text/javascript" }));
   await context.audioWorklet.addModule(module);
   URL.revokeObjectURL(module);
-  const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+  const recorder = new AudioWorkletNode(context, "recorder", { channelCount: 1, channelCountMode: "explicit" });
   const chunks = [];
   recorder.port.onmessage = ({ data }) => {
     chunks.push(data);
     part("level").style.setProperty("--level", Math.max(...data.map(Math.abs)).toFixed(2));
   };
-  context.createMediaStreamSource(stream).connect(recorder);
+  // It plays silence: Safari runs only what is connected to the loudspeaker.
+  context.createMediaStreamSource(stream).connect(recorder).connect(context.destination);
   recording = { context, stream, chunks, timer: setTimeout(stop, MAX_SECONDS * 1000) };
   part("record").setAttribute("aria-pressed", "true");
   part("record-text").textContent = "Stop";
@@ -77,5 +81,6 @@ function wav(chunks, rate) {
 }
 
 part("record").addEventListener("click", () => (recording ? stop() : start()));
-for (const button of exampleButtons) button.addEventListener("click", () => part("player").play());
+for (const button of exampleButtons)
+  button.addEventListener("click", () => part("player").play().catch(() => {})); // rejected if interrupted by another
 if (props.value?.example) display(props.value, exampleButtons.find((b) => b.dataset.name === props.value.example).dataset.url);

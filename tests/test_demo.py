@@ -1,0 +1,114 @@
+"""The page's handlers, without a browser and without a model."""
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.colours import EXPERT_COLOURS
+from hetmoe.demo.sources import NOTHING_YET, examples, open_source
+from hetmoe.encoding import InputError
+from hetmoe.inference import Prediction
+
+PNG = b"\x89PNG drawn by hand"
+
+
+class Parrot:
+    """Stands in for a Predictor: remembers what it was given, and cannot read files that contain 'bad'."""
+
+    def __init__(self) -> None:
+        self.given: list[Path | bytes] = []
+
+    def picture(self, source: Path | bytes) -> Prediction:
+        return self._predict("spatial", source)
+
+    def digit(self, source: Path | bytes) -> Prediction:
+        return self._predict("relational", source)
+
+    def recording_file(self, source: Path | bytes) -> dict[str, Prediction]:
+        return {modality: self._predict(modality, source) for modality in MODALITIES["sound"]}
+
+    def _predict(self, modality: str, source: Path | bytes) -> Prediction:
+        self.given.append(source)
+        if "bad" in str(source):
+            raise InputError("This file is bad. Please choose another one.")
+        return Prediction(
+            modality=modality,
+            encoding=np.linspace(0, 1, 1024, dtype=np.float32),
+            experts=("spatial", "temporal"),
+            labels=("a", "b", "c", "d", "e", "f"),
+            routing_weights=np.array([0.25, 0.75]),
+            expert_logits=np.array([[9.0, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]),
+        )
+
+
+def marked(path: str) -> dict[str, Any]:
+    return {"path": path, "meta": {"_type": "gradio.FileData"}}
+
+
+@pytest.mark.parametrize("kind", MODALITIES)
+def test_each_kind_has_examples_named_by_label(kind: str) -> None:
+    files = examples(kind)
+    assert len(files) >= 4
+    for name, path in files.items():
+        assert name and path.is_file()
+        assert open_source(kind, {"example": name}) == path
+
+
+def test_opens_what_an_input_holds() -> None:
+    assert open_source("picture", {"file": marked("/tmp/a.png")}) == Path("/tmp/a.png")
+    drawing = "data:image/png;base64," + base64.b64encode(PNG).decode()
+    assert open_source("digit", {"drawing": drawing}) == PNG
+
+
+@pytest.mark.parametrize(
+    ("value", "sentence"),
+    [
+        (None, NOTHING_YET["digit"]),
+        ({"example": "../../app"}, NOTHING_YET["digit"]),
+        ({"problem": "The microphone is off."}, "The microphone is off."),
+        ({"file": {"path": "/etc/passwd"}}, "Please send a file."),
+        ({"file": "/etc/passwd"}, "Please send a file."),
+        ({"drawing": "data:image/png;base64,!"}, "draw it again"),
+        ({"drawing": "/etc/passwd"}, NOTHING_YET["digit"]),
+    ],
+)
+def test_nothing_to_classify_is_a_sentence(value: dict[str, Any] | None, sentence: str) -> None:
+    with pytest.raises(InputError) as error:
+        open_source("digit", value)
+    assert sentence in str(error.value)
+
+
+@pytest.mark.parametrize("kind", MODALITIES)
+def test_answer_is_what_the_results_draw(kind: str) -> None:
+    parrot = Parrot()
+    shown = answer({"hybrid": parrot}, kind, {"file": marked("good")}, "hybrid")  # type: ignore[dict-item]
+    assert set(parrot.given) == {Path("good")}
+    assert shown["message"] is None
+    assert [lane["modality"] for lane in shown["predictions"]] == list(MODALITIES[kind])
+    lane = shown["predictions"][0]
+    assert lane["experts"] == ["spatial", "temporal"] and lane["routing_weights"] == [0.25, 0.75]
+    assert [label for label, _ in lane["top"]] == ["b", "a", "c", "d", "e"]
+    assert [label for label, _ in lane["alone"]] == ["a", "b"]
+    assert len(lane["encoding"]) == 1024
+
+
+@pytest.mark.parametrize("kind", MODALITIES)
+def test_answer_to_a_bad_file_is_a_sentence(kind: str) -> None:
+    shown = answer({"hybrid": Parrot()}, kind, {"file": marked("bad")}, "hybrid")  # type: ignore[dict-item]
+    assert shown == {"predictions": [], "message": "This file is bad. Please choose another one."}
+
+
+def test_colours_stand_out_from_the_page() -> None:
+    def luminance(colour: str) -> float:  # WCAG 2.2, relative luminance
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+    for shades in EXPERT_COLOURS.values():
+        for shade, page in zip(shades, ("#edf0f2", "#23282d"), strict=True):  # the bars' tracks, light and dark
+            bright, dim = sorted((luminance(shade), luminance(page)), reverse=True)
+            assert (bright + 0.05) / (dim + 0.05) >= 3, (shade, page)
