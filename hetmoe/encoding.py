@@ -6,7 +6,7 @@ Mixture-of-Experts", real-data experiment):
 
     spatial     a grey 32×32 picture, row by row
     temporal    one second of sound as 1024 samples
-    spectral    the first 1024 bins (0 to 1023 Hz) of that second's spectrum
+    spectral    that second's spectrum, 0 to 8 kHz in 1024 bins
     relational  the Euclidean distances between the 32 rows of a 32×32 digit, row by row
 
 Every function raises InputError, with a sentence written for the person who gave the input, when it cannot use it.
@@ -181,16 +181,25 @@ def encode_recording(samples: np.ndarray, rate: int) -> dict[str, np.ndarray]:
     """A recording (as for loudest_second) → {"temporal": (1024,), "spectral": (1024,)}, both float32.
 
     temporal: the loudest second, resampled with anti-aliasing from 16,000 to 1024 samples, about in [-1, 1]
-    spectral: log(1 + magnitude) of the loudest second's real FFT, bins 0 to 1023, which are 1 Hz apart; ≥ 0
+    spectral: log(1 + magnitude) of the loudest second's real FFT, 0 to 8 kHz averaged into 1024 bins; ≥ 0
 
-    The original code took 1024 bins of the 1024 samples, of which only 513 are independent; a second has 8001.
+    The original code took 1024 bins of the 1024 samples, of which only 513 are independent; a second has 8001. Which
+    1024 numbers to make of them the paper leaves open: averaging over the whole range was worth 14 points of
+    validation accuracy over keeping the first 1024 (`python -m training.encoding_choices`).
     Raises InputError as loudest_second does.
     """
     second = loudest_second(samples, rate).astype(np.float64)
+    magnitudes = np.abs(np.fft.rfft(second)[:-1])  # (8000,), 1 Hz apart, without the Nyquist bin
     return {
         "temporal": _resample(second, SAMPLE_RATE, N_INPUTS).astype(np.float32),
-        "spectral": np.log1p(np.abs(np.fft.rfft(second)[:N_INPUTS])).astype(np.float32),
+        "spectral": np.log1p(_average(magnitudes, N_INPUTS)).astype(np.float32),
     }
+
+
+def _average(values: np.ndarray, n: int) -> np.ndarray:
+    """(m,) → (n,) means of neighbouring values, groups as equal as whole numbers allow."""
+    edges = np.arange(n + 1) * len(values) // n
+    return np.add.reduceat(values, edges[:-1]) / np.diff(edges)
 
 
 def _check_format(rate: int, channels: int) -> None:

@@ -50,6 +50,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 }
 SPLITS = ("train", "validation", "test")
 N_VALIDATION = 5_000
+ENCODING_SOURCE = Path(encoding.__file__).read_text()  # as imported: the file may change while a long run goes on
 READING_VERSION = 1  # raise it when this file reads or splits the data sets differently, so that caches are renewed
 
 # md5 of the unpacked files; torchvision knows those of the packed ones
@@ -358,7 +359,7 @@ def _provide(data_set: DataSet, root: Path, download: bool) -> None:
 def _cache_key(root: Path) -> str:
     """A hash of everything the encoded arrays depend on: the encoding, its libraries, names and sizes of the files."""
     parts = [
-        Path(encoding.__file__).read_text(),
+        ENCODING_SOURCE,
         np.__version__,
         scipy.__version__,
         PIL.__version__,

@@ -1,0 +1,31 @@
+"""HetMoE: a mixture of experts whose experts are architecturally different."""
+
+from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from hetmoe.config import CONFIGURATIONS, CannotMatch, ExpertConfig, ModelConfig, match_parameters
+from hetmoe.encoding import MODALITIES, InputError
+from hetmoe.experts import EXPERTS, Expert, register_expert
+from hetmoe.inference import Prediction, Predictor
+from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+
+__all__ = [
+    "CONFIGURATIONS",
+    "EXPERTS",
+    "MODALITIES",
+    "CannotMatch",
+    "Checkpoint",
+    "CheckpointError",
+    "Expert",
+    "ExpertConfig",
+    "HetMoE",
+    "InputError",
+    "MoEOutput",
+    "ModelConfig",
+    "Prediction",
+    "Predictor",
+    "count_multiply_adds",
+    "count_parameters",
+    "load_checkpoint",
+    "match_parameters",
+    "register_expert",
+    "save_checkpoint",
+]

@@ -1,0 +1,155 @@
+"""Inference: a picture, a recording or a digit in, a Prediction out."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from scipy.special import softmax
+
+from hetmoe.checkpoint import Checkpoint, load_checkpoint
+from hetmoe.encoding import (
+    Source,
+    encode_digit,
+    encode_picture,
+    encode_recording,
+    open_picture,
+    open_recording,
+    standardise,
+)
+
+DEVICES = ("auto", "cuda", "mps", "cpu")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the model makes of one input: E experts, C classes."""
+
+    modality: str  # "spatial", "temporal", "spectral" or "relational"
+    encoding: np.ndarray  # (1024,) float32, as encoded, before standardising
+    experts: tuple[str, ...]  # E names
+    labels: tuple[str, ...]  # C class names of this modality
+    routing_weights: np.ndarray  # (E,) float64, sums to 1
+    expert_logits: np.ndarray  # (E, C) float64, each expert alone
+
+    @cached_property
+    def logits(self) -> np.ndarray:
+        """(C,) the mixture, sum_i g_i f_i."""
+        return self.routing_weights @ self.expert_logits
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(C,) softmax of the mixture."""
+        return softmax(self.logits)
+
+    @cached_property
+    def expert_probabilities(self) -> np.ndarray:
+        """(E, C) softmax of each expert's own logits: what it would answer alone."""
+        return softmax(self.expert_logits, axis=1)
+
+    def top(self, k: int = 5) -> list[tuple[str, float]]:
+        """The k likeliest (label, probability) pairs, likeliest first."""
+        order = np.argsort(-self.probabilities, kind="stable")[:k]
+        return [(self.labels[i], float(self.probabilities[i])) for i in order]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain data:
+
+        {"modality": str,
+         "label": str,                            the likeliest class
+         "probabilities": {label: float},         of the mixture, likeliest first
+         "routing_weights": {expert: float},      sums to 1
+         "experts": {expert: {label: float}},     the probabilities that each expert alone would give
+         "expert_logits": {expert: [float] * C},  in the order of "labels"
+         "labels": [str] * C,
+         "encoding": [float] * 1024}              what the model sees, before standardising
+        """
+        by_expert = dict(zip(self.experts, self.expert_probabilities, strict=True))
+        return {
+            "modality": self.modality,
+            "label": self.top(1)[0][0],
+            "probabilities": dict(self.top(len(self.labels))),
+            "routing_weights": dict(zip(self.experts, self.routing_weights.tolist(), strict=True)),
+            "experts": {name: dict(zip(self.labels, p.tolist(), strict=True)) for name, p in by_expert.items()},
+            "expert_logits": dict(zip(self.experts, self.expert_logits.tolist(), strict=True)),
+            "labels": list(self.labels),
+            "encoding": self.encoding.tolist(),
+        }
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """The device to run on: "cuda", "mps" or "cpu", or for "auto" the first of these that this machine has.
+
+    The environment variable HETMOE_DEVICE overrides "auto". Raises ValueError for an unknown or absent device.
+    """
+    if device == "auto":
+        device = os.environ.get("HETMOE_DEVICE") or "auto"
+    if device not in DEVICES:
+        raise ValueError(f"unknown device {device!r}: choose one of {', '.join(DEVICES)}")
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if device == "auto":
+        device = next(name for name, there in available.items() if there)
+    if not available[device]:
+        raise ValueError(f"this machine has no {device}: choose auto or cpu")
+    return torch.device(device)
+
+
+class Predictor:
+    """A checkpoint ready to answer. Safe to call from several threads at once."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        self.checkpoint = checkpoint
+        self.device = device
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Predictor":
+        """Loads a checkpoint file; `device` as for `choose_device`.
+
+        Raises CheckpointError if the file cannot be used, ValueError for an unknown or absent device.
+        """
+        chosen = choose_device(device)
+        return cls(load_checkpoint(path, chosen), chosen)
+
+    def picture(self, image: Image.Image | Source) -> Prediction:
+        """A picture (PIL image, path or the file's bytes) as the spatial modality. Raises InputError."""
+        return self.predict({"spatial": encode_picture(_image(image))})["spatial"]
+
+    def digit(self, image: Image.Image | Source) -> Prediction:
+        """A drawn or photographed digit (PIL image, path or bytes) as the relational modality. Raises InputError."""
+        return self.predict({"relational": encode_digit(_image(image))})["relational"]
+
+    def recording(self, samples: np.ndarray, rate: int) -> dict[str, Prediction]:
+        """Samples (n,) or (n, channels) at `rate` Hz as the modalities "temporal" and "spectral". Raises InputError."""
+        return self.predict(encode_recording(samples, rate))
+
+    def recording_file(self, source: Source) -> dict[str, Prediction]:
+        """A sound file (path or bytes), as `recording`. Raises InputError."""
+        return self.recording(*open_recording(source))
+
+    @torch.inference_mode()
+    def predict(self, encodings: dict[str, np.ndarray]) -> dict[str, Prediction]:
+        """Encoded inputs, modality -> (1024,), in one forward pass -> modality -> Prediction."""
+        rows = [standardise(x, self.checkpoint.statistics[modality]) for modality, x in encodings.items()]
+        output = self.checkpoint.model(torch.from_numpy(np.stack(rows)).to(self.device))
+        routing_weights = output.routing_weights.cpu().numpy().astype(np.float64)
+        expert_logits = output.expert_logits.cpu().numpy().astype(np.float64)
+        experts = self.checkpoint.model.config.expert_labels()
+        return {
+            modality: Prediction(
+                modality, x, experts, self.checkpoint.labels[modality], routing_weights[i], expert_logits[i]
+            )
+            for i, (modality, x) in enumerate(encodings.items())
+        }
+
+
+def _image(image: Image.Image | Source) -> Image.Image:
+    return image if isinstance(image, Image.Image) else open_picture(image)
+
+
+def default_checkpoint(configuration: str) -> Path:
+    """The published checkpoint of a configuration, `weights/replica-<configuration>.safetensors` of this project."""
+    return Path(__file__).parent.parent / "weights" / f"replica-{configuration}.safetensors"

@@ -1,0 +1,65 @@
+"""HetMoE: experts and a router, mixed densely. Axis legend: B batch, N = 1024 inputs, E experts, C outputs."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from hetmoe.config import ModelConfig
+from hetmoe.encoding import N_INPUTS
+from hetmoe.experts import EXPERTS, Expert
+from hetmoe.routing import Router, entropy_loss, load_balance_loss
+
+
+class MoEOutput(NamedTuple):
+    """All of one forward pass."""
+
+    logits: Tensor  # (B, C) the mixture, y = sum_i g_i(x) f_i(x); values for regression
+    routing_weights: Tensor  # (B, E) g(x), rows sum to 1
+    expert_logits: Tensor  # (B, E, C) f_i(x), each expert alone
+    auxiliary_losses: dict[str, Tensor]  # "load_balance" and "entropy", scalars, coefficients included
+
+
+class HetMoE(nn.Module):
+    """A dense mixture, y = sum_i g_i(x) f_i(x), of the experts that `config` names (HetMoE, "Routing")."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.router = Router(config.router_hidden, len(config.experts))
+        self.experts = nn.ModuleList(
+            EXPERTS[expert.name](expert.width, expert.hidden, config.n_outputs) for expert in config.experts
+        )
+
+    def forward(self, x: Tensor) -> MoEOutput:
+        """(B, 1024) standardised inputs -> MoEOutput. Raises ValueError for any other shape."""
+        if x.ndim != 2 or x.shape[1] != N_INPUTS:
+            raise ValueError(f"inputs must have shape (B, {N_INPUTS}), not {tuple(x.shape)}")
+        routing_weights = self.router(x)  # B E
+        expert_logits = torch.stack([expert(x) for expert in self.experts], 1)  # B E C
+        logits = torch.einsum("be,bec->bc", routing_weights, expert_logits)
+        auxiliary_losses = {
+            "load_balance": load_balance_loss(routing_weights),
+            "entropy": entropy_loss(routing_weights),
+        }
+        return MoEOutput(logits, routing_weights, expert_logits, auxiliary_losses)
+
+
+def count_parameters(module: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(p.numel() for p in module.parameters())
+
+
+def count_multiply_adds(module: nn.Module) -> int:
+    """Multiply-adds of one forward pass for one input.
+
+    PyTorch's FLOP counter halved (it sees matrix products and convolutions), run with gradients enabled because the
+    fused inference paths escape it, plus what experts state by formula for attention and FFT.
+    """
+    parameter = next(module.parameters())
+    counter = FlopCounterMode(display=False)
+    with torch.enable_grad(), counter:
+        module(torch.zeros(1, N_INPUTS, device=parameter.device))
+    counted = counter.get_total_flops() // 2
+    return counted + sum(m.uncounted_multiply_adds() for m in module.modules() if isinstance(m, Expert))

@@ -1,0 +1,77 @@
+"""`python -m training realdata`: reproduces the published checkpoints, results and figures."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+from hetmoe.config import CONFIGURATIONS
+from hetmoe.inference import DEVICES, choose_device
+from training.data import DataError
+from training.loop import Recipe
+from training.realdata import QUICK, SEEDS, Job, current_commit, run_all
+from training.results import ResultsError
+
+PROJECT = Path(__file__).parent.parent
+
+
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    realdata = commands.add_parser("realdata", help="CIFAR-10, Speech Commands and MNIST: nine runs, about an hour")
+    realdata.add_argument("--configurations", nargs="+", choices=list(CONFIGURATIONS), default=list(CONFIGURATIONS))
+    realdata.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
+    realdata.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
+    realdata.add_argument("--device", choices=DEVICES, default="auto")
+    realdata.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
+    realdata.add_argument(
+        "--quick", action="store_true", help="one seed and 2,000 steps, into runs/quick: five minutes"
+    )
+    realdata.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
+    return parser.parse_args(arguments)
+
+
+def jobs_of(options: argparse.Namespace) -> tuple[list[Job], int]:
+    """The runs that the options ask for, the longest first, and how many to run at a time."""
+    device = str(choose_device(options.device))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    seeds = options.seeds[:1] if options.quick else options.seeds
+    pairs = [(c, s) for c in CONFIGURATIONS if c in options.configurations for s in seeds]
+    pairs.sort(key=lambda pair: pair[0] == "homogeneous")
+    commit = current_commit()  # now, before a long run gives the files time to change
+    parallel = min(options.jobs or (cores if device == "cpu" else 1), len(pairs))
+    return [
+        Job(
+            configuration,
+            seed,
+            QUICK if options.quick else Recipe(),
+            options.data_dir,
+            PROJECT / "runs",
+            device,
+            threads=max(1, cores // parallel),
+            bar_position=i,
+            commit=commit,
+        )
+        for i, (configuration, seed) in enumerate(pairs)
+    ], parallel
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = parse(arguments)
+    output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
+    results = output / "training" / "results"
+    try:
+        jobs, parallel = jobs_of(options)
+        run_all(jobs, parallel, results, output / "weights")
+    except KeyboardInterrupt:
+        print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
+        return 130
+    except (DataError, ResultsError, OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,221 @@
+"""The training loop: one model, one seed, resumable to the same weights. Axis legend: B batch, E experts, C classes."""
+
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from tqdm import tqdm
+
+from hetmoe.checkpoint import read_tensors, write_tensors
+from hetmoe.config import ModelConfig
+from hetmoe.encoding import Statistics, standardise
+from hetmoe.model import HetMoE
+from training.data import Data, Split, mixed_batches
+
+CURVE_INPUTS = (
+    1_000  # of each modality's validation inputs, for the curves: the whole split would cost a tenth of the run
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train; the defaults are the paper's (HetMoE, real data)."""
+
+    epochs: int = 30
+    steps: int = 500  # per epoch
+    batch_size: int = 64
+    learning_rate: float = 1e-3  # AdamW, falling to 0 along a cosine
+    weight_decay: float = 1e-4
+    clip: float = 1.0  # norm of the gradient
+
+
+@dataclass
+class Progress:
+    """What a run has come to. `curve` has a dictionary per finished epoch."""
+
+    step: int
+    seconds: float
+    loss_sum: float  # over the steps of the unfinished epoch
+    curve: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One modality's split through a model: n inputs."""
+
+    logits: np.ndarray  # (n, C) float32
+    routing_weights: np.ndarray  # (n, E) float32
+    labels: np.ndarray  # (n,) int64
+
+    @property
+    def correct(self) -> np.ndarray:
+        """(n,) bool."""
+        return self.logits.argmax(1) == self.labels
+
+    @property
+    def loss(self) -> float:
+        """Mean cross-entropy in nats."""
+        return F.cross_entropy(torch.from_numpy(self.logits), torch.from_numpy(self.labels)).item()
+
+
+@torch.inference_mode()
+def evaluate(
+    model: HetMoE, split: Split, statistics: dict[str, Statistics], at_most: int | None = None
+) -> dict[str, Evaluation]:
+    """Modality -> Evaluation over the split's inputs in their order, or the first `at_most` of each modality."""
+    device = next(model.parameters()).device
+    model.eval()
+    result = {}
+    for modality, inputs in split.inputs.items():
+        labels = split.labels[modality][:at_most]
+        parts = []
+        for start in range(0, len(labels), 500):
+            x = standardise(inputs[start : min(start + 500, len(labels))], statistics[modality])
+            output = model(torch.from_numpy(x).to(device))
+            parts.append((output.logits.cpu().numpy(), output.routing_weights.cpu().numpy()))
+        logits, routing_weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+        result[modality] = Evaluation(logits, routing_weights, labels)
+    return result
+
+
+def train(
+    config: ModelConfig,
+    data: Data,
+    statistics: dict[str, Statistics],
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: torch.device,
+    folder: Path,
+    name: str,
+    bar_position: int = 0,
+) -> tuple[HetMoE, Progress]:
+    """Trains one model, or goes on where an earlier run in `folder` was interrupted, bit for bit on the same machine.
+
+    The loss is cross-entropy plus the model's auxiliary losses. After every epoch the state is saved and a line is
+    written to `folder`/curve.jsonl. On Ctrl-C the current step is finished, the state saved, then KeyboardInterrupt
+    raised. `folder` must belong to this configuration, recipe, seed and data.
+    """
+    torch.manual_seed(seed)
+    model = HetMoE(config).to(device)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    state_file = folder / "state.safetensors"
+    progress = _load(state_file, model, optimiser) if state_file.exists() else Progress(0, 0.0, 0.0, [])
+    total = recipe.epochs * recipe.steps
+    bar = tqdm(total=total, initial=progress.step, desc=name, position=bar_position, unit="step", dynamic_ncols=True)
+    with bar, _deferred_interrupt() as interrupted:
+        while progress.step < total:
+            epoch, start = divmod(progress.step, recipe.steps)
+            batches = mixed_batches(
+                data.train,
+                statistics,
+                seed=seed,
+                epoch=epoch,
+                steps=recipe.steps,
+                batch_size=recipe.batch_size,
+                start=start,
+            )
+            model.train()
+            began = time.perf_counter()
+            for x, labels in batches:
+                optimiser.param_groups[0]["lr"] = _cosine(recipe.learning_rate, progress.step, total)
+                output = model(torch.from_numpy(x).to(device))
+                loss = F.cross_entropy(output.logits, torch.from_numpy(labels).to(device))
+                optimiser.zero_grad()
+                (loss + sum(output.auxiliary_losses.values())).backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
+                optimiser.step()
+                progress.step += 1
+                progress.loss_sum += loss.item()
+                bar.update()
+                if interrupted.is_set():
+                    break
+            progress.seconds += time.perf_counter() - began
+            if progress.step % recipe.steps == 0:
+                _finish_epoch(model, data.validation, statistics, recipe, progress, folder)
+                bar.set_postfix(validation=f"{np.mean(list(progress.curve[-1]['accuracy'].values())):.1%}")
+            _save(state_file, model, optimiser, progress)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+    return model.eval(), progress
+
+
+def _cosine(peak: float, step: int, total: int) -> float:
+    return peak * 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def _finish_epoch(
+    model: HetMoE,
+    validation: Split,
+    statistics: dict[str, Statistics],
+    recipe: Recipe,
+    progress: Progress,
+    folder: Path,
+) -> None:
+    evaluations = evaluate(model, validation, statistics, CURVE_INPUTS)
+    progress.curve.append(
+        {
+            "epoch": progress.step // recipe.steps,
+            "loss": progress.loss_sum / recipe.steps,
+            "accuracy": {modality: float(e.correct.mean()) for modality, e in evaluations.items()},
+        }
+    )
+    progress.loss_sum = 0.0
+    write_text(folder / "curve.jsonl", "".join(json.dumps(line) + "\n" for line in progress.curve))
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _save(path: Path, model: HetMoE, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+    for i, state in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{i}.{name}": tensor for name, tensor in state.items()}
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    write_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+
+
+def _load(path: Path, model: HetMoE, optimiser: torch.optim.Optimizer) -> Progress:
+    metadata, tensors = read_tensors(path)
+    model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, i, key = name.split(".")
+            state.setdefault(int(i), {})[key] = tensor
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return Progress(**json.loads(metadata["progress"]))
+
+
+@contextmanager
+def _deferred_interrupt() -> Iterator[threading.Event]:
+    """Within the block, the first Ctrl-C only sets the event, so that no step is left half done; the second acts."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+
+    def note(*_: object) -> None:
+        event.set()
+        signal.signal(signal.SIGINT, before)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield event
+    finally:
+        signal.signal(signal.SIGINT, before)
