@@ -3,6 +3,7 @@ with a subclass.)"""
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 
@@ -46,7 +47,7 @@ def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:
 def _example_strip(files: dict[str, Path]) -> str:
     buttons = []
     for name, path in files.items():
-        url = f"gradio_api/file={path}"
+        url = f"gradio_api/file={quote(path.as_posix())}"
         picture = f'<img src="{url}" alt="">' if path.suffix == ".png" else '<span aria-hidden="true">▶</span>'
         buttons.append(
             f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'

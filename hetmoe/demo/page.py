@@ -69,7 +69,7 @@ def serve() -> None:
         favicon_path=ASSETS / "favicon.svg",
         allowed_paths=[str(EXAMPLES)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
-        footer_links=["api"],
+        footer_links=[],
         run_history=False,
         ssr_mode=False,
     )

@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import soundfile
-from hetmoe.encoding import encode_digit, encode_picture
 from PIL import Image
 from playwright.sync_api import expect
 
+from hetmoe.encoding import encode_digit, encode_picture
 from tests.browser.hand import Bar, Hand, Lane
 
 FOUR = ["Spatial", "Temporal", "Spectral", "Relational"]
