@@ -46,6 +46,11 @@ def tone(hertz: float, seconds: float = 1.0, rate: int = SAMPLE_RATE) -> np.ndar
     return 0.5 * np.sin(2 * np.pi * hertz * np.arange(int(seconds * rate)) / rate)
 
 
+def bin_of(hertz: int) -> int:
+    """The spectral input's bin that holds this frequency: bin b begins at ⌊7.8125 b⌋ Hz."""
+    return int(np.searchsorted(np.arange(1025) * 8000 // 1024, hertz, side="right")) - 1
+
+
 def gradient(side: int = 32) -> np.ndarray:
     """(side, side) uint8 from 0 top left to 255 bottom right."""
     ramp = np.arange(side)
@@ -268,7 +273,7 @@ def test_stereo_is_averaged():
 def test_sample_rates(rate):
     encoded, expected = encode_recording(tone(220, rate=rate), rate), encode_recording(tone(220), SAMPLE_RATE)
     assert np.abs(encoded["temporal"] - expected["temporal"])[32:-32].max() < 0.02  # the ends ring
-    assert encoded["spectral"].argmax() == 220
+    assert encoded["spectral"].argmax() == bin_of(220)
 
 
 @pytest.mark.parametrize("rate", [0, -1, 999, 400_001])
@@ -294,17 +299,24 @@ def test_high_tones_do_not_fold_down():
 
 def test_long_recordings_are_not_squeezed():
     """Fault 7: three seconds of speech were played three times as fast."""
-    assert encode_recording(tone(200, seconds=3), SAMPLE_RATE)["spectral"].argmax() == 200
+    assert encode_recording(tone(200, seconds=3), SAMPLE_RATE)["spectral"].argmax() == bin_of(200)
     three = np.concatenate([0.01 * tone(50), tone(200), 0.01 * tone(50)])
     assert_same(encode_recording(three, SAMPLE_RATE), encode_recording(tone(200), SAMPLE_RATE), 1e-2)
 
 
 def test_spectral_bins_are_all_of_the_second():
-    """Fault 7: of 1024 bins of 1024 samples only 513 are independent. Here every bin has its own tone."""
-    for hertz in (1, 513, 600, 601, 1023):
+    """Fault 7: of 1024 bins of 1024 samples only 513 are independent. Here every bin has its own tone, up to 8 kHz."""
+    for bin_, hertz in ((0, 1), (65, 513), (128, 1000), (129, 1008), (512, 4000), (1023, 7999)):
         spectrum = encode_recording(tone(hertz), SAMPLE_RATE)["spectral"]
-        assert spectrum.argmax() == hertz
+        assert spectrum.argmax() == bin_ == bin_of(hertz)
         assert np.sort(spectrum)[-2] < 0.01
+
+
+def test_spectral_values_by_hand():
+    """A tone of amplitude 1 has the magnitude 16,000 / 2 at its own frequency of the second's FFT. Bin 25 averages it
+    with seven zeros (195 to 202 Hz): log(1 + 8000 / 8). Bin 0 is of seven frequencies (0 to 6 Hz): log(1 + 8000 / 7)."""
+    assert encode_recording(tone(200), SAMPLE_RATE)["spectral"][25] == pytest.approx(np.log(1001), abs=1e-5)
+    assert encode_recording(tone(5), SAMPLE_RATE)["spectral"][0] == pytest.approx(np.log(1 + 8000 / 7), abs=1e-5)
 
 
 def test_loudest_second_is_found_first_on_ties():
@@ -313,7 +325,7 @@ def test_loudest_second_is_found_first_on_ties():
     samples = np.concatenate([quiet, quiet, loud, quiet])
     assert np.allclose(loudest_second(samples, SAMPLE_RATE), loud / loud.max(), atol=1e-3)
     steps = np.concatenate([tone(100), np.zeros(SAMPLE_RATE), tone(200), np.zeros(SAMPLE_RATE)])
-    assert encode_recording(steps, SAMPLE_RATE)["spectral"].argmax() == 100
+    assert encode_recording(steps, SAMPLE_RATE)["spectral"].argmax() == bin_of(100)
     constant = np.tile([0.5, -0.5], 3 * SAMPLE_RATE) * np.linspace(1, 1 + 1e-13, 6 * SAMPLE_RATE)
     assert (loudest_second(constant, SAMPLE_RATE)[:2] > [0, -2]).all()
 
@@ -384,7 +396,7 @@ def test_sound_formats(format_, subtype):
     file = wav(np.stack([tone(220, rate=44100)] * 2, axis=1), 44100, format=format_, subtype=subtype)
     samples, rate = open_recording(file)
     assert rate == 44100 and samples.dtype == np.float32 and samples.shape[1] == 2
-    assert encode_recording(samples, rate)["spectral"].argmax() == 220
+    assert encode_recording(samples, rate)["spectral"].argmax() == bin_of(220)
 
 
 @pytest.mark.parametrize("data", [b"no sound", b"RIFF\x00\x00\x00\x00WAVE", bytes(1000), PICTURES[0].read_bytes()])

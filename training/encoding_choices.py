@@ -4,6 +4,24 @@
 
 Every variant of an encoding trains the same small strided convolutional net (about 40,000 parameters) from the same
 seeds; printed is the validation accuracy, mean over the seeds. The variants marked * are what hetmoe.encoding does.
+Measured over seeds 0 and 1 (570 validation recordings: a standard error of about 2 points):
+
+    temporal    * anti-aliased, peak of the second 1            55.7 %
+                  anti-aliased, not normalised                  52.0 %
+                  anti-aliased, peak of the 1024 samples 1      56.9 %
+                  interpolated, peak of the second 1            59.7 %
+    spectral      first 1024 bins (0-1 kHz) of the second       51.2 %
+                  the same, log(m + 0.001) for log(1 + m)       51.5 %
+                  1024 bins of the anti-aliased 1024 samples    36.6 %
+                  1024 bins of the interpolated 1024 samples    37.5 %
+                * 1024 averages over 0-8 kHz                    65.2 %
+                  1024 averages over 0-4 kHz                    61.8 %
+    relational  * 28x28 padded to 32x32                         95.5 %
+                  28x28 enlarged to 32x32                       95.4 %
+
+The averages are worth 14 points over the first 1024 bins, and 3 over the averages of half the range. The waveform
+without a filter scores 4 points more, two standard errors: what folds down below 512 Hz is information too. The filter
+stays all the same, so that the temporal input is the sound that was recorded and not its aliases.
 """
 
 import argparse
@@ -13,10 +31,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from scipy import signal
 from torch import nn
 
-from hetmoe.encoding import digit_grid, loudest_second, open_recording, row_distances
+from hetmoe.encoding import SAMPLE_RATE, digit_grid, encode_recording, loudest_second, open_recording, row_distances
 from training.data import DATA_SETS
 
 EPOCHS, BATCH, SEEDS = 8, 64, (0, 1)
@@ -24,8 +41,13 @@ N_DIGITS = 15_000  # of the training images: enough to compare
 Vectors = Callable[[np.ndarray], np.ndarray]
 
 
+def encoded(modality: str, second: np.ndarray) -> np.ndarray:
+    """What hetmoe.encoding makes of it: a loudest second is its own loudest second."""
+    return encode_recording(second, SAMPLE_RATE)[modality]
+
+
 def antialiased(second: np.ndarray) -> np.ndarray:
-    return signal.resample_poly(second, 8, 125)
+    return encoded("temporal", second)
 
 
 def interpolated(second: np.ndarray) -> np.ndarray:
@@ -35,12 +57,6 @@ def interpolated(second: np.ndarray) -> np.ndarray:
 
 def spectrum(second: np.ndarray) -> np.ndarray:
     return np.abs(np.fft.rfft(second))
-
-
-def averaged(magnitudes: np.ndarray) -> np.ndarray:
-    """(n,) → (1024,) means over neighbouring bins."""
-    edges = np.linspace(0, len(magnitudes), 1025).astype(int)
-    return np.add.reduceat(magnitudes, edges[:-1]) / np.diff(edges)
 
 
 def resized(grid: np.ndarray) -> np.ndarray:
@@ -59,7 +75,7 @@ WAVEFORMS: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
     "interpolated, peak of the second 1": lambda second, level: interpolated(second),
 }
 SPECTRA: dict[str, Vectors] = {
-    "* first 1024 bins (0-1 kHz) of the second": lambda second: np.log1p(spectrum(second)[:1024]),
+    "first 1024 bins (0-1 kHz) of the second": lambda second: np.log1p(spectrum(second)[:1024]),
     "the same, log(m + 0.001) for log(1 + m)": lambda second: np.log(spectrum(second)[:1024] + 1e-3),
     "1024 bins of the anti-aliased 1024 samples": lambda second: np.log1p(
         np.abs(np.fft.rfft(antialiased(second), 2046))
@@ -67,8 +83,8 @@ SPECTRA: dict[str, Vectors] = {
     "1024 bins of the interpolated 1024 samples": lambda second: np.log1p(
         np.abs(np.fft.rfft(interpolated(second), 2046))
     ),
-    "1024 averages over 0-8 kHz": lambda second: np.log1p(averaged(spectrum(second)[:8000])),
-    "1024 averages over 0-4 kHz": lambda second: np.log1p(averaged(spectrum(second)[:4096])),
+    "* 1024 averages over 0-8 kHz": lambda second: encoded("spectral", second),
+    "1024 averages over 0-4 kHz": lambda second: np.log1p(spectrum(second)[:4096].reshape(1024, 4).mean(1)),
 }
 DISTANCES: dict[str, Vectors] = {
     "* 28x28 padded to 32x32": row_distances,
