@@ -30,7 +30,8 @@ def assert_is_prediction(answer: dict[str, Any], modality: str) -> None:
     assert len(answer["encoding"]) == 1024
     assert list(answer["experts"]) == list(answer["routing_weights"]) == list(answer["expert_logits"])
     assert len(answer["experts"]) == 4
-    assert set(answer["labels"]) == set(answer["probabilities"]) and len(answer["labels"]) == 10
+    assert set(answer["labels"]) == set(answer["probabilities"])
+    assert len(answer["labels"]) == 10
     for shares in (answer["routing_weights"], answer["probabilities"], *answer["experts"].values()):
         assert sum(shares.values()) == pytest.approx(1, abs=1e-5)
 
@@ -64,7 +65,7 @@ def test_a_bad_file_is_refused_with_a_sentence(client: Client, endpoint: str, tm
     file = tmp_path / "broken.png"
     for content in (b"", b"neither a picture nor a sound"):
         file.write_bytes(content)
-        with pytest.raises(AppError, match="This file .* [Pp]lease"):
+        with pytest.raises(AppError, match=r"This file .* [Pp]lease"):
             client.predict(handle_file(file), api_name=endpoint)
     with pytest.raises(AppError, match="Please send a file"):
         client.predict("hello", api_name=endpoint)

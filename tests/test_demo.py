@@ -54,7 +54,8 @@ def test_each_kind_has_examples_named_by_label(kind: str) -> None:
     files = examples(kind)
     assert len(files) >= 4
     for name, path in files.items():
-        assert name and path.is_file()
+        assert name
+        assert path.is_file()
         assert open_source(kind, {"example": name}) == path
 
 
@@ -90,7 +91,8 @@ def test_answer_is_what_the_results_draw(kind: str) -> None:
     assert shown["message"] is None
     assert [lane["modality"] for lane in shown["predictions"]] == list(MODALITIES[kind])
     lane = shown["predictions"][0]
-    assert lane["experts"] == ["spatial", "temporal"] and lane["routing_weights"] == [0.25, 0.75]
+    assert lane["experts"] == ["spatial", "temporal"]
+    assert lane["routing_weights"] == [0.25, 0.75]
     assert [label for label, _ in lane["top"]] == ["b", "a", "c", "d", "e"]
     assert [label for label, _ in lane["alone"]] == ["a", "b"]
     assert len(lane["encoding"]) == 1024

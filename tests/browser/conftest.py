@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parents[2] / "hetmoe" / "demo" / "examples"
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium, or else Playwright's own, with a camera and a microphone that says "yes" again and again."""
+    """The system's Chromium, or else Playwright's own, with a camera and a microphone that keeps saying "yes"."""
     spoken = next(EXAMPLES.glob("speech-*-yes.wav"))
     arguments = [
         "--no-sandbox",

@@ -46,7 +46,8 @@ def assert_is_answer(lane: Lane, experts: list[str], labels: set[str]) -> None:
     assert abs(sum(bar.width for bar in lane.routing) - 100) < 0.1
     assert agree(lane.routing)
     names = [bar.name for bar in lane.answer]
-    assert len(names) == len(set(names)) == 5 and set(names) <= labels
+    assert len(names) == len(set(names)) == 5
+    assert set(names) <= labels
     assert [bar.width for bar in lane.answer] == sorted((bar.width for bar in lane.answer), reverse=True)
     assert agree(lane.answer)
     assert [bar.name for bar in lane.alone] == experts
@@ -223,7 +224,9 @@ def test_fits_a_phone(open_page: Callable[..., Hand]) -> None:
         assert hand.page.evaluate("document.documentElement.scrollWidth") == 375
         for text in hand.results.locator(".hm-number, .hm-name").all():
             box = text.bounding_box()
-            assert box is not None and 0 <= box["x"] and box["x"] + box["width"] <= 375
+            assert box is not None
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 375
 
 
 def test_obeys_reduced_motion(open_page: Callable[..., Hand]) -> None:
