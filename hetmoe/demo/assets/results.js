@@ -12,7 +12,7 @@ const ICONS = {
 const SEEN = {
   spatial: ["The picture", "32 × 32 grey pixels"],
   temporal: ["The waveform", "1 second, 1024 samples"],
-  spectral: ["The spectrum", "0 to 1023 Hz, 1024 bins"],
+  spectral: ["The spectrum", "0 to 8 kHz, 1024 bins"],
   relational: ["The distances", "distances between 32 rows"],
 };
 const RAMP = [[18, 12, 40], [88, 28, 110], [181, 58, 110], [244, 130, 80], [253, 231, 170]]; // dark to bright
