@@ -157,6 +157,17 @@ def test_bars_move_during_the_stroke_and_end_on_the_last_state(hand: Hand) -> No
     assert hand.page.evaluate("window.nodes.every((node) => node.isConnected)")
 
 
+def test_a_drawing_takes_the_place_of_an_example(hand: Hand) -> None:
+    hand.open_tab("Digit")
+    with hand.expecting_change():
+        hand.pen((0.9, 0.9))
+        hand.page.mouse.down()
+        hand.page.mouse.up()
+    ink = np.asarray(Image.open(io.BytesIO(hand.pad())).convert("L")) > 128
+    assert ink.any()
+    assert not ink[: len(ink) // 2].any()
+
+
 def test_a_finger_draws(open_page: Callable[..., Hand]) -> None:
     hand = open_page(viewport={"width": 375, "height": 740}, has_touch=True, is_mobile=True)
     hand.open_tab("Digit")

@@ -42,6 +42,7 @@ function submitPad() {
 pad.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   pad.setPointerCapture(event.pointerId);
+  if (!props.value?.drawing) clearPad(); // an example or an upload gives way to the drawing
   part("hint").hidden = true;
   ink.fillStyle = ink.strokeStyle = "#fff";
   ink.lineWidth = PEN;
