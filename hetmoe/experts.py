@@ -102,7 +102,7 @@ class Spatial(Expert):
         )
         self.residual = self._layer(5 * width, 5 * width, stride=1)
         self.last = self._layer(5 * width, 6 * width, stride=2)
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # torch's stubs lack it
 
     @staticmethod
     def _layer(c_in: int, c_out: int, stride: int) -> nn.Module:

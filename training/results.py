@@ -57,11 +57,12 @@ def read(path: Path, columns: tuple[str, ...] = COLUMNS) -> list[Row]:
 def replace_run(path: Path, run: Run, rows: Iterable[Row], columns: tuple[str, ...] = COLUMNS) -> None:
     """Puts one whole run's rows into a results file, in place of an earlier run of the same identity."""
     others = [row for row in read(path, columns) if run_of(row) != run]
-    mine = [{**run._asdict(), **row} for row in rows]
+    mine: list[Row] = [{**run._asdict(), **row} for row in rows]
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(sorted(others + mine, key=run_of))  # stable: rows keep their order within a run
+    ordered: list[Row] = sorted(others + mine, key=run_of)  # stable: rows keep their order within a run
+    writer.writerows(ordered)
     write_text(path, text.getvalue())
 
 
