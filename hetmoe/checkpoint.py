@@ -76,13 +76,15 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         statistics = {modality: Statistics(**s) for modality, s in header["statistics"].items()}
         labels = {modality: tuple(names) for modality, names in header["labels"].items()}
         metrics, provenance = header["metrics"], header["provenance"]
+        _check_modalities(path, config, statistics, labels)
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} has a damaged or foreign header: {error!r}") from error
-    _check_modalities(path, config, statistics, labels)
+    with torch.device("meta"):  # shapes alone: a foreign header could ask for more than the memory holds
+        expected = HetMoE(config).state_dict()
+    _check_tensors(path, expected, tensors)
     model = HetMoE(config)
-    _check_tensors(path, model.state_dict(), tensors)
     model.load_state_dict(tensors)
     return Checkpoint(model.to(device).eval(), statistics, labels, metrics, provenance)
 

@@ -202,7 +202,7 @@ def test_missing_and_empty_files(tmp_path):
         for nothing in (b"", tmp_path / "empty", str(tmp_path / "empty")):
             with pytest.raises(InputError, match="empty"):
                 function(nothing)
-        with pytest.raises(InputError, match="no file 'gone.png'"):
+        with pytest.raises(InputError, match=r"no file 'gone\.png'"):
             function(tmp_path / "gone.png")
         with pytest.raises(InputError, match="no file"):
             function(tmp_path)
@@ -284,7 +284,7 @@ def test_unusable_rates(rate):
 
 @pytest.mark.parametrize("volume", [1e-3, 0.1, 1.0, 1000.0, 1e30])
 def test_volume_does_not_matter(volume):
-    """Fault 1 of the original: sound was normalised in the demo and not in training. Here it always is, in one place."""
+    """Fault 1 of the original: sound was normalised in the demo and not in training. Here it always is."""
     samples, rate = open_recording(RECORDINGS[0])
     assert_same(encode_recording(samples.astype(np.float64) * volume, rate), encode_recording(samples, rate), 1e-5)
 
@@ -314,7 +314,7 @@ def test_spectral_bins_are_all_of_the_second():
 
 def test_spectral_values_by_hand():
     """A tone of amplitude 1 has the magnitude 16,000 / 2 at its own frequency of the second's FFT. Bin 25 averages it
-    with seven zeros (195 to 202 Hz): log(1 + 8000 / 8). Bin 0 is of seven frequencies (0 to 6 Hz): log(1 + 8000 / 7)."""
+    with seven zeros (195 to 202 Hz): log(1 + 8000 / 8). Bin 0 has seven frequencies (0 to 6 Hz): log(1 + 8000 / 7)."""
     assert encode_recording(tone(200), SAMPLE_RATE)["spectral"][25] == pytest.approx(np.log(1001), abs=1e-5)
     assert encode_recording(tone(5), SAMPLE_RATE)["spectral"][0] == pytest.approx(np.log(1 + 8000 / 7), abs=1e-5)
 
@@ -401,7 +401,7 @@ def test_sound_formats(format_, subtype):
 
 @pytest.mark.parametrize("data", [b"no sound", b"RIFF\x00\x00\x00\x00WAVE", bytes(1000), PICTURES[0].read_bytes()])
 def test_files_that_are_no_recordings(data):
-    with pytest.raises(InputError, match="could not be read|empty"):
+    with pytest.raises(InputError, match=r"could not be read|empty"):
         open_recording(data)
 
 

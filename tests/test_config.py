@@ -1,0 +1,134 @@
+"""Configurations and parameter matching."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+import torch
+
+from hetmoe import config
+from hetmoe.config import CONFIGURATIONS, CannotMatch, ExpertConfig, ModelConfig, match_parameters
+from hetmoe.model import HetMoE, count_parameters
+
+FFN = ExpertConfig("ffn", 4, 4)
+
+
+def test_the_papers_configurations():
+    assert CONFIGURATIONS == {
+        "homogeneous": ("ffn",) * 4,
+        "heterogeneous": ("spatial", "temporal", "spectral", "relational"),
+        "hybrid": ("ffn", "spatial", "temporal", "spectral"),
+    }
+
+
+# Matching
+
+
+@pytest.mark.parametrize("budget", [100_000, 223_000, 368_000, 530_000, 690_000, 1_400_000])
+@pytest.mark.parametrize(("n_outputs", "task"), [(10, "classification"), (1, "regression")])
+def test_all_configurations_match_the_budget(budget, n_outputs, task):
+    """Fault 5 of the original: 367,816 / 220,280 / 248,990 parameters passed for matched."""
+    routers = set()
+    for configuration, names in CONFIGURATIONS.items():
+        matched = match_parameters(configuration, budget, n_outputs, task)
+        assert tuple(expert.name for expert in matched.experts) == names
+        assert (matched.n_outputs, matched.task) == (n_outputs, task)
+        with torch.device("meta"):
+            model = HetMoE(matched)
+        assert abs(count_parameters(model) - budget) <= 0.005 * budget
+        routers.add(count_parameters(model.router))
+    assert len(routers) == 1
+
+
+def test_matching_is_deterministic():
+    assert match_parameters("heterogeneous", 223_000) == match_parameters("heterogeneous", 223_000)
+
+
+def test_experts_get_equal_shares():
+    with torch.device("meta"):
+        model = HetMoE(match_parameters("heterogeneous", 223_000))
+    shares = [count_parameters(expert) for expert in model.experts]
+    assert max(shares) < 1.02 * min(shares)
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+@pytest.mark.parametrize("budget", [-5, 0, 1_000, 17_000, 20_000])
+def test_too_small_a_budget(configuration, budget):
+    with pytest.raises(
+        CannotMatch, match=r"the smallest (ffn|spatial) expert has [\d,]+ parameters, its share is -?[\d,]+"
+    ):
+        match_parameters(configuration, budget)
+
+
+def test_a_miss_is_said_and_not_passed_off_as_a_match(monkeypatch):
+    monkeypatch.setattr(config, "TOLERANCE", 1e-7)
+    with pytest.raises(CannotMatch, match=re.escape("comes to 222,844 parameters at best")):
+        match_parameters("heterogeneous", 223_000)
+
+
+def test_unknown_configuration():
+    with pytest.raises(KeyError, match="homogenous"):
+        match_parameters("homogenous", 223_000)
+
+
+# ModelConfig
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"experts": ()}, "at least one expert"),
+        ({"experts": (ExpertConfig("conv", 4, 4),)}, "unknown expert 'conv'; registered are ffn, relational"),
+        ({"experts": (ExpertConfig("relational", 6, 4),)}, "width of relational must be a multiple of 4, not 6"),
+        ({"experts": (ExpertConfig("spatial", 3, 4),)}, "width of spatial must be a multiple of 2, not 3"),
+        ({"experts": (ExpertConfig("ffn", 0, 4),)}, "ffn.width must be a positive integer, not 0"),
+        ({"experts": (ExpertConfig("ffn", -4, 4),)}, "ffn.width must be a positive integer, not -4"),
+        ({"experts": (ExpertConfig("ffn", 4, 0),)}, "ffn.hidden must be a positive integer, not 0"),
+        ({"experts": (FFN, ExpertConfig("spectral", 4, 2.0))}, "spectral.hidden must be a positive integer, not 2.0"),
+        ({"router_hidden": 0}, "router_hidden must be a positive integer, not 0"),
+        ({"n_outputs": 0}, "n_outputs must be a positive integer, not 0"),
+        ({"n_outputs": 10.0}, "n_outputs must be a positive integer, not 10.0"),
+        ({"task": "ranking"}, "task must be one of ('classification', 'regression'), not 'ranking'"),
+    ],
+)
+def test_invalid_configurations(arguments: dict[str, Any], message: str):
+    with pytest.raises(ValueError, match=re.escape(message)):
+        ModelConfig(**{"experts": (FFN,), **arguments})
+
+
+@pytest.mark.parametrize("configuration", CONFIGURATIONS)
+def test_round_trip_through_json(configuration):
+    original = match_parameters(configuration, 223_000, 7, "regression", router_hidden=8)
+    assert ModelConfig.from_dict(json.loads(json.dumps(original.to_dict()))) == original
+
+
+def test_two_experts_of_a_kind_may_differ_in_size():
+    original = ModelConfig((FFN, ExpertConfig("ffn", 9, 2)))
+    assert ModelConfig.from_dict(original.to_dict()) == original
+    assert HetMoE(original)(torch.zeros(2, 1024)).expert_logits.shape == (2, 2, 10)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"experts": None},
+        {"experts": [{"name": "ffn"}]},
+        {"experts": [{"name": "ffn", "width": 4, "hidden": 4, "depth": 2}]},
+        {"experts": [{"name": "ffn", "width": "4", "hidden": 4}]},
+        {"temperature": 2},
+        {"n_outputs": "10"},
+    ],
+)
+def test_what_is_no_configuration_is_refused(change):
+    with pytest.raises((TypeError, KeyError, ValueError)):
+        ModelConfig.from_dict(ModelConfig((FFN,)).to_dict() | change)
+
+
+def test_expert_labels():
+    def labels(*names: str) -> tuple[str, ...]:
+        return ModelConfig(tuple(ExpertConfig(name, 4, 4) for name in names)).expert_labels()
+
+    assert labels(*CONFIGURATIONS["homogeneous"]) == ("ffn 1", "ffn 2", "ffn 3", "ffn 4")
+    assert labels(*CONFIGURATIONS["heterogeneous"]) == ("spatial", "temporal", "spectral", "relational")
+    assert labels("ffn", "spatial", "ffn") == ("ffn 1", "spatial", "ffn 2")

@@ -1,0 +1,157 @@
+"""The mixture: parity with its parts, and what it costs."""
+
+import pytest
+import torch
+from torch import nn
+
+from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig, match_parameters
+from hetmoe.experts import FFN, Relational, Spectral
+from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+from hetmoe.routing import entropy_loss, load_balance_loss
+from tests.tiny import tiny_config, tiny_model
+
+every_configuration = pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS))
+
+
+@every_configuration
+@pytest.mark.parametrize(("batch", "n_outputs"), [(1, 10), (3, 1), (8, 35)])
+def test_one_forward_gives_all(configuration, batch, n_outputs):
+    model = tiny_model(configuration, n_outputs)
+    calls: list[str] = []
+    for name, part in (("router", model.router), *((f"expert {i}", e) for i, e in enumerate(model.experts))):
+        part.register_forward_hook(lambda *_, name=name: calls.append(name))
+    output = model(torch.randn(batch, 1024))
+    assert calls == ["router", "expert 0", "expert 1", "expert 2", "expert 3"]
+    assert isinstance(output, MoEOutput)
+    assert output._fields == ("logits", "routing_weights", "expert_logits", "auxiliary_losses")
+    assert output.logits.shape == (batch, n_outputs)
+    assert output.routing_weights.shape == (batch, 4)
+    assert output.expert_logits.shape == (batch, 4, n_outputs)
+    assert list(output.auxiliary_losses) == ["load_balance", "entropy"]
+    assert all(loss.shape == () for loss in output.auxiliary_losses.values())
+
+
+@every_configuration
+def test_logits_are_the_weighted_sum_of_the_experts(configuration):
+    model, x = tiny_model(configuration), torch.randn(5, 1024)
+    output = model(x)
+    expected = sum(model.router(x)[:, i, None] * expert(x) for i, expert in enumerate(model.experts))
+    torch.testing.assert_close(output.logits, expected)
+    for i, expert in enumerate(model.experts):
+        assert torch.equal(output.expert_logits[:, i], expert(x))
+    assert torch.equal(output.routing_weights, model.router(x))
+
+
+def test_auxiliary_losses_are_those_of_the_routing_weights_and_reach_the_router_alone():
+    model = tiny_model()
+    output = model(torch.randn(6, 1024))
+    assert torch.equal(output.auxiliary_losses["load_balance"], load_balance_loss(output.routing_weights))
+    assert torch.equal(output.auxiliary_losses["entropy"], entropy_loss(output.routing_weights))
+    for loss in output.auxiliary_losses.values():
+        model.zero_grad()
+        loss.backward(retain_graph=True)
+        assert all(p.grad is not None and p.grad.any() for p in model.router.parameters())
+        assert all(p.grad is None for p in model.experts.parameters())
+
+
+def test_with_equal_experts_the_router_is_irrelevant():
+    model, x = tiny_model("homogeneous"), torch.randn(5, 1024)
+    for expert in model.experts[1:]:
+        expert.load_state_dict(model.experts[0].state_dict())
+    for seed in range(3):
+        torch.manual_seed(seed)
+        nn.init.normal_(model.router.mlp[2].weight, std=5)
+        output = model(x)
+        assert output.routing_weights.std() > 0.1
+        torch.testing.assert_close(output.logits, model.experts[0](x))
+
+
+@every_configuration
+@pytest.mark.parametrize("chosen", range(4))
+def test_a_one_hot_router_gives_exactly_that_expert(configuration, chosen):
+    model, x = tiny_model(configuration), torch.randn(5, 1024)
+    with torch.no_grad():
+        model.router.mlp[2].weight.zero_()
+        model.router.mlp[2].bias.copy_(1000 * torch.eye(4)[chosen])
+    output = model(x)
+    assert torch.equal(output.routing_weights, torch.eye(4)[chosen].expand(5, 4))
+    assert torch.equal(output.logits, model.experts[chosen](x))
+
+
+@pytest.mark.parametrize("expert", tiny_config().experts, ids=lambda e: e.name)
+def test_one_expert_is_the_plain_network(expert):
+    torch.manual_seed(0)
+    model, x = HetMoE(ModelConfig((expert,))).eval(), torch.randn(5, 1024)
+    output = model(x)
+    assert torch.equal(output.logits, model.experts[0](x))
+    assert [loss.item() for loss in output.auxiliary_losses.values()] == [0, 0]
+
+
+@pytest.mark.parametrize("shape", [(1024,), (2, 1023), (2, 1, 1024), (2, 32, 32), (0,)])
+def test_a_wrong_shape_is_refused(shape):
+    with pytest.raises(ValueError, match=r"inputs must have shape \(B, 1024\), not \("):
+        tiny_model()(torch.zeros(shape))
+
+
+@every_configuration
+def test_same_seed_same_model(configuration):
+    first, again, other = (tiny_model(configuration, seed=seed).state_dict() for seed in (3, 3, 4))
+    assert all(torch.equal(first[name], again[name]) for name in first)
+    assert any(not torch.equal(first[name], other[name]) for name in first)
+
+
+# Cost
+
+
+@pytest.mark.parametrize(("width", "hidden", "n_outputs"), [(48, 41, 10), (3, 5, 1)])
+def test_multiply_adds_of_ffn_by_hand(width, hidden, n_outputs):
+    expert = FFN(width, hidden, n_outputs)
+    assert count_multiply_adds(expert) == 1024 * width + width * hidden + hidden * n_outputs
+
+
+def test_multiply_adds_of_a_mixture_by_hand():
+    model = HetMoE(ModelConfig((ExpertConfig("ffn", 6, 5),) * 4, router_hidden=7))
+    experts = 4 * (1024 * 6 + 6 * 5 + 5 * 10)
+    router = 1024 * 7 + 7 * 4
+    mixing = 4 * 10
+    assert count_multiply_adds(model) == experts + router + mixing
+
+
+def test_multiply_adds_of_attention_by_hand():
+    """The counter does not see q k^T (32 x 32 x D) and the weighted sum of v (as much again), in two blocks."""
+    expert = Relational(8, 5, 10)
+    attention = 2 * (32 * 32 * 8 + 32 * 32 * 8)
+    assert expert.uncounted_multiply_adds() == attention == 32_768
+    blocks = 2 * 32 * (8 * 24 + 8 * 8 + 8 * 16 + 16 * 8)  # per token: q, k and v; projection; MLP of width 2 D
+    readout = 32 * 8 * 5 + 5 * 10
+    assert count_multiply_adds(expert) == 32 * 32 * 8 + blocks + readout + attention
+
+
+def test_multiply_adds_of_fft_by_hand():
+    """5 N log2 N / 2 = 25,600 for N = 1024: one transform, an inverse per filter; 4 per complex product, 513 bins."""
+    expert = Spectral(3, 5, 10)
+    transforms = 25_600 * (1 + 3)
+    products = 4 * 3 * 513
+    assert expert.uncounted_multiply_adds() == transforms + products == 108_556
+    assert count_multiply_adds(expert) == 108_556 + 3 * 64 * 5 + 5 * 10
+
+
+@every_configuration
+def test_counting_changes_nothing(configuration):
+    torch.manual_seed(0)
+    model = HetMoE(tiny_config(configuration))  # in training mode, where batch normalisation would take notes
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    first = count_multiply_adds(model)
+    assert model.training
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    with torch.inference_mode():
+        assert count_multiply_adds(model.eval()) == first
+    assert not model.training
+
+
+@every_configuration
+def test_the_cost_of_the_published_size(configuration):
+    """Faults 5 and 6 of the original: 14.36 M multiply-adds, and 59 % of the parameters in the router."""
+    model = HetMoE(match_parameters(configuration, 223_000))
+    assert count_multiply_adds(model) <= 6_000_000
+    assert count_parameters(model.router) < 0.10 * count_parameters(model)

@@ -1,0 +1,107 @@
+"""The router and its auxiliary losses, with numbers worked out by hand."""
+
+from collections.abc import Callable
+from math import log
+
+import pytest
+import torch
+from torch import Tensor
+
+from hetmoe.routing import Router, entropy_loss, load_balance_loss
+
+LOSSES = {"load_balance": load_balance_loss, "entropy": entropy_loss}
+every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
+
+TABLE = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.3, 0.7]])  # three inputs, two experts
+
+
+def highest(loss: Callable[[Tensor], Tensor], n_experts: int) -> float:
+    """The documented upper end of a loss."""
+    return 0.1 * (n_experts - 1) if loss is load_balance_loss else 0.02 * log(n_experts)
+
+
+@pytest.mark.parametrize(("batch", "n_experts"), [(1, 4), (5, 1), (7, 3)])
+def test_routing_weights_are_positive_and_sum_to_one(batch, n_experts):
+    torch.manual_seed(0)
+    weights = Router(16, n_experts)(torch.randn(batch, 1024))
+    assert weights.shape == (batch, n_experts)
+    assert (weights > 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(batch))
+
+
+def test_the_router_is_a_two_layer_mlp():
+    parameters = sum(p.numel() for p in Router(16, 4).parameters())
+    assert parameters == (1024 * 16 + 16) + (16 * 4 + 4)
+
+
+def test_load_balance_by_hand():
+    # mean weights: (0.9 + 0.6 + 0.3) / 3 = 0.6 and 0.4; 0.1 * (2 * (0.36 + 0.16) - 1) = 0.1 * 0.04 = 0.004
+    assert load_balance_loss(TABLE).item() == pytest.approx(0.004, abs=1e-7)
+
+
+def test_entropy_by_hand():
+    # H(0.9, 0.1) = 0.9 * 0.105361 + 0.1 * 2.302585 = 0.325083
+    # H(0.6, 0.4) = 0.6 * 0.510826 + 0.4 * 0.916291 = 0.673012
+    # H(0.3, 0.7) = 0.3 * 1.203973 + 0.7 * 0.356675 = 0.610864
+    # mean 0.536320; 0.02 * (ln 2 - 0.536320) = 0.02 * (0.693147 - 0.536320) = 0.00313655
+    assert entropy_loss(TABLE).item() == pytest.approx(0.00313655, abs=1e-7)
+
+
+@every_loss
+def test_each_loss_alone_is_lower_for_uniform_routing_than_for_a_dead_expert(loss):
+    """Fault 3 of the original: uniform routing cost 0.02773, one dead expert 0.02614."""
+    uniform = torch.full((6, 4), 1 / 4)
+    dead = torch.tensor([0, 1 / 3, 1 / 3, 1 / 3]).expand(6, 4)
+    assert loss(uniform).item() == pytest.approx(0, abs=1e-7)
+    assert loss(dead).item() > 1e-3
+
+
+def test_what_a_dead_expert_costs_by_hand():
+    dead = torch.tensor([0, 1 / 3, 1 / 3, 1 / 3]).expand(6, 4)
+    assert load_balance_loss(dead).item() == pytest.approx(0.1 * (4 * 3 / 9 - 1), abs=1e-6)
+    assert entropy_loss(dead).item() == pytest.approx(0.02 * (log(4) - log(3)), abs=1e-6)
+
+
+def test_load_balance_is_of_the_batch_and_leaves_each_input_free():
+    specialists = torch.eye(4).repeat(3, 1)  # every input has one expert, every expert as many inputs
+    assert load_balance_loss(specialists).item() == pytest.approx(0, abs=1e-7)
+    assert entropy_loss(specialists).item() == pytest.approx(0.02 * log(4), abs=1e-7)
+
+
+@every_loss
+def test_the_collapse_onto_one_expert_costs_most(loss):
+    collapsed = torch.tensor([1.0, 0, 0, 0]).expand(5, 4)
+    assert loss(collapsed).item() == pytest.approx(
+        {"load_balance_loss": 0.1 * 3, "entropy_loss": 0.02 * log(4)}[loss.__name__]
+    )
+
+
+@every_loss
+@pytest.mark.parametrize("n_experts", [1, 2, 4, 7])
+def test_ranges(loss, n_experts):
+    torch.manual_seed(0)
+    for sharpness in (0.1, 1.0, 10.0, 1000.0):
+        value = loss((sharpness * torch.randn(16, n_experts)).softmax(-1))
+        assert value.shape == ()
+        assert -1e-7 <= value.item() <= highest(loss, n_experts) + 1e-7
+
+
+@every_loss
+def test_gradients_are_finite_at_exactly_one_hot_weights(loss):
+    logits = torch.tensor([[200.0, 0, 0, 0], [0, 0, 200.0, 0]], requires_grad=True)
+    weights = logits.softmax(-1)
+    weights.retain_grad()
+    assert weights[0].tolist() == [1, 0, 0, 0]
+    loss(weights).backward()
+    for gradient in (weights.grad, logits.grad):
+        assert gradient is not None
+        assert gradient.isfinite().all()
+
+
+@every_loss
+def test_a_step_against_the_gradient_wakes_a_neglected_expert(loss):
+    logits = torch.tensor([[1.0, 1.0, 1.0, -3.0]] * 4, requires_grad=True)
+    loss(logits.softmax(-1)).backward()
+    assert logits.grad is not None
+    assert (logits.grad[:, 3] < 0).all()  # descending raises its logit
+    assert (logits.grad[:, :3] > 0).all()

@@ -1,0 +1,273 @@
+"""`python -m training realdata` from the command line to the checkpoint, on the tiny data."""
+
+import signal
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hetmoe.encoding import MODALITIES
+from hetmoe.inference import Predictor
+from hetmoe.model import count_multiply_adds, count_parameters
+from tests.tiny import copy_of_data
+from training import __main__ as cli
+from training import encoding_choices, loop
+from training.data import LABELS, load_splits
+from training.loop import Recipe
+from training.realdata import BUDGET, SEEDS
+from training.results import COLUMNS, CURVE_COLUMNS, Row, read
+
+pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
+
+EXPERTS = {
+    "heterogeneous": ("spatial", "temporal", "spectral", "relational"),
+    "homogeneous": ("ffn 1", "ffn 2", "ffn 3", "ffn 4"),
+}
+
+
+@pytest.fixture(scope="module")
+def data_dir(tmp_path_factory) -> Path:
+    folder = copy_of_data(tmp_path_factory.mktemp("cli"))
+    load_splits(folder, download=False)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def tiny_recipe_offline_in_its_own_project(monkeypatch, tmp_path):
+    def refuse(*_: object) -> None:
+        raise OSError("no network in tests")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    monkeypatch.setattr(cli, "QUICK", Recipe(epochs=1, steps=5, batch_size=16))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
+    monkeypatch.delenv("HETMOE_DATA", raising=False)
+    monkeypatch.delenv("HETMOE_DEVICE", raising=False)
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+
+
+def command(data_dir: Path, *options: str, configurations: tuple[str, ...] = ("heterogeneous",)) -> list[str]:
+    return [
+        *("realdata", "--quick", "--device", "cpu", "--jobs", "1", "--data-dir", str(data_dir)),
+        *("--configurations", *configurations, *options),
+    ]
+
+
+def value(rows: list[Row], modality: str, metric: str, configuration: str = "heterogeneous") -> float:
+    wanted = (configuration, modality, metric)
+    (found,) = (row for row in rows if (row["configuration"], row["modality"], row["metric"]) == wanted)
+    return float(found["value"])
+
+
+def test_from_the_command_to_results_and_checkpoints(data_dir, tmp_path):
+    assert cli.main(command(data_dir, configurations=("homogeneous", "heterogeneous"))) == 0
+    output = tmp_path / "runs" / "quick"
+    rows = read(output / "training" / "results" / "realdata.csv", COLUMNS)
+    runs = {tuple(row[column] for column in COLUMNS[:5]) for row in rows}
+    assert runs == {("realdata", "replica", c, str(BUDGET), str(SEEDS[0])) for c in EXPERTS}
+    for configuration, experts in EXPERTS.items():
+        expected = {("all", metric) for metric in ("accuracy", "parameters", "multiply_adds", "seconds", "steps")}
+        for modality in MODALITIES:
+            expected |= {(modality, metric) for metric in ("accuracy", "loss")}
+            expected |= {(modality, f"accuracy_{label}") for label in LABELS[modality]}
+            expected |= {(modality, f"routing_{expert}") for expert in experts}
+        expected |= {("spatial", f"routing_of_airplane_{expert}") for expert in experts}
+        mine = [row for row in rows if row["configuration"] == configuration]
+        assert {(row["modality"], row["metric"]) for row in mine} == expected
+        assert len(mine) == len(expected)
+        check_numbers(rows, configuration, experts)
+        check_checkpoint(output / "weights" / f"replica-{configuration}.safetensors", rows, configuration, data_dir)
+    check_curves(read(output / "training" / "results" / "realdata_curves.csv", CURVE_COLUMNS))
+
+
+def check_numbers(rows: list[Row], configuration: str, experts: tuple[str, ...]) -> None:
+    def of(modality: str, metric: str) -> float:
+        return value(rows, modality, metric, configuration)
+
+    assert of("all", "accuracy") == pytest.approx(np.mean([of(m, "accuracy") for m in MODALITIES]))
+    for modality in MODALITIES:  # the tiny test sets have as many of each class
+        assert of(modality, "accuracy") == pytest.approx(
+            np.mean([of(modality, f"accuracy_{label}") for label in LABELS[modality]])
+        )
+        assert sum(of(modality, f"routing_{expert}") for expert in experts) == pytest.approx(1, abs=1e-5)
+    assert sum(of("spatial", f"routing_of_airplane_{expert}") for expert in experts) == pytest.approx(1, abs=1e-5)
+    assert abs(of("all", "parameters") - 223_000) <= 0.005 * 223_000
+    assert of("all", "steps") == 5
+    assert of("all", "seconds") >= 0
+
+
+def check_checkpoint(path: Path, rows: list[Row], configuration: str, data_dir: Path) -> None:
+    """The published file, loaded as anyone loads it, reproduces the table from whole test sets."""
+    predictor = Predictor.load(path, "cpu")
+    data = load_splits(data_dir, download=False)
+    for modality in MODALITIES:
+        inputs, labels = data.test.inputs[modality], data.test.labels[modality]
+        predictions = [predictor.predict({modality: x})[modality] for x in inputs]
+        answers = [p.top(1)[0][0] for p in predictions]
+        right = [answer == LABELS[modality][label] for answer, label in zip(answers, labels, strict=True)]
+        assert np.mean(right) == pytest.approx(value(rows, modality, "accuracy", configuration))
+        for i, expert in enumerate(EXPERTS[configuration]):
+            mean = np.mean([p.routing_weights[i] for p in predictions])
+            assert mean == pytest.approx(value(rows, modality, f"routing_{expert}", configuration), abs=1e-5)
+    checkpoint = predictor.checkpoint
+    assert count_parameters(checkpoint.model) == value(rows, "all", "parameters", configuration)
+    assert count_multiply_adds(checkpoint.model) == value(rows, "all", "multiply_adds", configuration)
+    assert checkpoint.metrics["test/all/accuracy"] == value(rows, "all", "accuracy", configuration)
+    provenance = checkpoint.provenance
+    assert (provenance["seed"], provenance["steps"], provenance["configuration"]) == (SEEDS[0], 5, configuration)
+    assert provenance["data_fingerprint"] == data.fingerprint
+    assert provenance["recipe"] == {
+        "epochs": 1, "steps": 5, "batch_size": 16, "learning_rate": 1e-3, "weight_decay": 1e-4, "clip": 1.0,
+    }  # fmt: skip
+    assert {"commit", "versions", "date", "device"} <= set(provenance)
+    for modality in MODALITIES:  # fault 1: statistics are those of the inputs before standardising
+        assert checkpoint.statistics[modality].mean == pytest.approx(data.train.inputs[modality].mean(), abs=1e-4)
+        assert checkpoint.statistics[modality].std == pytest.approx(data.train.inputs[modality].std(), rel=1e-4)
+
+
+def check_curves(curves: list[Row]) -> None:
+    assert {(row["epoch"], row["modality"], row["metric"]) for row in curves} == {
+        *(("1", modality, "accuracy") for modality in (*MODALITIES, "all")),
+        ("1", "all", "train_loss"),
+    }
+    for configuration in EXPERTS:
+        of = {m: value(curves, m, "accuracy", configuration) for m in (*MODALITIES, "all")}
+        assert of["all"] == pytest.approx(np.mean([of[m] for m in MODALITIES]))
+
+
+def contents(folder: Path) -> dict[str, list[Row]]:
+    return {
+        name: [row for row in read(folder / "training" / "results" / name, columns) if row["metric"] != "seconds"]
+        for name, columns in (("realdata.csv", COLUMNS), ("realdata_curves.csv", CURVE_COLUMNS))
+    }
+
+
+def test_interrupted_and_repeated_it_comes_to_the_same(data_dir, tmp_path, monkeypatch, capsys):
+    assert cli.main(command(data_dir, "--output", str(tmp_path / "whole"))) == 0
+    monkeypatch.setattr(cli, "PROJECT", tmp_path / "again")
+    arguments = command(data_dir, "--output", str(tmp_path / "interrupted"))
+    with monkeypatch.context() as patch:
+        on_batch(patch, 3, lambda: signal.raise_signal(signal.SIGINT))
+        assert cli.main(arguments) == 130
+    assert "nothing is lost" in capsys.readouterr().err
+    assert not (tmp_path / "interrupted" / "weights").exists()
+    assert cli.main(arguments) == 0
+    expected = contents(tmp_path / "whole")
+    assert contents(tmp_path / "interrupted") == expected
+    on_batch(monkeypatch, 1, lambda: pytest.fail("trained again"))
+    assert cli.main(arguments) == 0  # finished: its rows are replaced, not doubled
+    assert contents(tmp_path / "interrupted") == expected
+
+
+def on_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object]) -> None:
+    batches = loop.mixed_batches
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        for i, batch in enumerate(batches(*args, **kwargs), 1):
+            if i == n:
+                act()
+            yield batch
+
+    monkeypatch.setattr(loop, "mixed_batches", counted)
+
+
+def test_another_seed_is_not_published(data_dir, tmp_path):
+    options = ("--seeds", "123", "--output", str(tmp_path))
+    assert cli.main(command(data_dir, *options, configurations=("homogeneous",))) == 0
+    assert {row["seed"] for row in read(tmp_path / "training" / "results" / "realdata.csv")} == {"123"}
+    assert not (tmp_path / "weights").exists()
+
+
+# What a command asks for
+
+
+def test_the_default_is_the_papers_nine_runs():
+    jobs, parallel = cli.jobs_of(cli.parse(["realdata", "--device", "cpu", "--jobs", "3"]))
+    assert parallel == 3
+    assert [job.configuration for job in jobs] == ["heterogeneous"] * 3 + ["hybrid"] * 3 + ["homogeneous"] * 3
+    assert [job.seed for job in jobs] == [42, 123, 456] * 3
+    assert all(job.recipe == Recipe() and job.threads >= 1 for job in jobs)
+
+
+def test_quick_is_one_seed(monkeypatch):
+    jobs, _ = cli.jobs_of(cli.parse(["realdata", "--quick", "--device", "cpu"]))
+    assert [job.seed for job in jobs] == [42] * 3
+    assert {job.recipe.steps for job in jobs} == {5}
+
+
+# Mistakes
+
+
+def test_an_empty_data_folder(tmp_path, capsys):
+    assert cli.main(command(tmp_path / "empty")) == 1
+    error = capsys.readouterr().err
+    assert "error: CIFAR-10 was not found" in error
+    assert "cifar-10-batches-py" in error
+    assert "--data-dir or HETMOE_DATA" in error
+    assert "Traceback" not in error
+
+
+def test_a_damaged_data_folder(tmp_path, capsys):
+    folder = copy_of_data(tmp_path)
+    (folder / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"damaged")
+    assert cli.main(command(folder)) == 1
+    assert "data_batch_2 is not a CIFAR-10 batch" in capsys.readouterr().err
+
+
+def test_results_of_another_form_are_not_overwritten(data_dir, tmp_path, capsys):
+    results = tmp_path / "training" / "results" / "realdata.csv"
+    results.parent.mkdir(parents=True)
+    results.write_text("a,b\n1,2\n")
+    assert cli.main(command(data_dir, "--output", str(tmp_path), configurations=("homogeneous",))) == 1
+    assert "move it away" in capsys.readouterr().err
+    assert results.read_text() == "a,b\n1,2\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required"),
+        (["imagenet"], "invalid choice: 'imagenet'"),
+        (["realdata", "--seeds", "x"], "argument --seeds: invalid int value: 'x'"),
+        (["realdata", "--seeds"], "argument --seeds: expected at least one argument"),
+        (["realdata", "--configurations", "sparse"], "argument --configurations: invalid choice: 'sparse'"),
+        (["realdata", "--device", "tpu"], "argument --device: invalid choice: 'tpu'"),
+        (["realdata", "--jobs", "many"], "argument --jobs: invalid int value: 'many'"),
+    ],
+)
+def test_wrong_arguments(arguments, message, capsys):
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments)
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_an_absent_device(monkeypatch, capsys):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli.main(["realdata", "--device", "cuda"]) == 1
+    assert "error: this machine has no cuda" in capsys.readouterr().err
+
+
+# The other script
+
+
+def test_the_encoding_choices_can_be_measured_again(data_dir, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["encoding_choices", "--data-dir", str(data_dir)])
+    monkeypatch.setattr(encoding_choices, "EPOCHS", 1)
+    monkeypatch.setattr(encoding_choices, "BATCH", 10)
+    monkeypatch.setattr(encoding_choices, "SEEDS", (0,))
+    encoding_choices.main()
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    for line in lines:
+        variant = line.split("   ")[0].strip()
+        assert variant in (encoding_choices.__doc__ or "")  # the table in the docstring names them as they are printed
+    assert sum(line.startswith("*") for line in lines) == 3
