@@ -53,7 +53,7 @@ class Statistics(NamedTuple):
 
 
 def standardise(x: np.ndarray, statistics: Statistics) -> np.ndarray:
-    """Encoded inputs of one modality (any shape) → float32 of the same shape, with the training set's mean 0 and std 1."""
+    """Encoded inputs of one modality (any shape) → float32 of the same shape, mean 0 and std 1 on the training set."""
     return (x.astype(np.float32) - np.float32(statistics.mean)) / np.float32(statistics.std)
 
 

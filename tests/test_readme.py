@@ -19,7 +19,7 @@ def block(word: str) -> str:
 
 def test_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(ROOT / "weights", tmp_path / "weights")
-    shutil.copy(ROOT / "hetmoe/demo/examples/cifar10-00001-ship.png", tmp_path / "ship.png")
+    shutil.copy(ROOT / "hetmoe/demo/examples/cifar10-00132-ship.png", tmp_path / "ship.png")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     exec(block("Predictor.load"), names)

@@ -240,6 +240,19 @@ def test_fits_a_phone(open_page: Callable[..., Hand]) -> None:
             assert box["x"] + box["width"] <= 375
 
 
+@pytest.mark.parametrize("width", [375, 1280])
+def test_a_hundred_per_cent_has_room(open_page: Callable[..., Hand], width: int) -> None:
+    hand = open_page(viewport={"width": width, "height": 800})
+    for tab in LABELS:
+        hand.open_tab(tab)
+        for number in hand.results.locator(".hm-number").all():
+            room = """(node) => {
+              node.textContent = "100\u202f%";
+              return node.clientWidth - node.scrollWidth;
+            }"""
+            assert number.evaluate(room) >= 0
+
+
 def test_obeys_reduced_motion(open_page: Callable[..., Hand]) -> None:
     hand = open_page(reduced_motion="reduce")
     transition = hand.page.locator(".hm-fill").first.evaluate("(bar) => getComputedStyle(bar).transitionDuration")

@@ -30,13 +30,13 @@ EXAMPLES = SAMPLES.parents[1] / "hetmoe" / "demo" / "examples"
 # Indices into the official test sets; recordings by their name in testing_list.txt
 SAMPLE_PICTURES, SAMPLE_DIGITS = (0, 13, 44), (2, 4, 18)
 SAMPLE_WORDS = ("on/189cbabe_nohash_3", "right/94de6a6a_nohash_4", "up/8769c34c_nohash_0")
-EXAMPLE_PICTURES, EXAMPLE_DIGITS = (10, 82, 91, 60, 1), (3, 1, 30, 15, 0)
+EXAMPLE_PICTURES, EXAMPLE_DIGITS = (60, 67, 90, 91, 132), (3, 1, 30, 15, 0)
 EXAMPLE_WORDS = (
-    "yes/fb7eb481_nohash_2",
+    "stop/189cbabe_nohash_3",
+    "yes/87070229_nohash_4",
+    "go/b97c9f77_nohash_2",
+    "right/c7124b73_nohash_0",
     "no/f2e59fea_nohash_2",
-    "stop/b49caed3_nohash_1",
-    "left/d5b963aa_nohash_3",
-    "down/189cbabe_nohash_2",
 )
 # Of each class in the tiny data folder
 N_TRAIN, N_TEST = 10, 4
