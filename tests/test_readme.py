@@ -40,7 +40,7 @@ def test_an_expert_of_ones_own() -> None:
 def test_commands_exist() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert {name for name in re.findall(r"^make (\w+)", text, re.MULTILINE)} <= targets
+    assert set(re.findall(r"^make (\w+)", text, re.MULTILINE)) <= targets
     for module in re.findall(r"python -m ((?:training|benchmarks|hetmoe)[\w.]*)", text):
         path = ROOT / module.replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__main__.py").is_file(), module
