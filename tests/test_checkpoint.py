@@ -227,9 +227,11 @@ def test_an_absurdly_large_configuration_is_refused_before_it_is_built(path):
 @pytest.mark.parametrize("what", ["labels", "statistics"])
 def test_a_modality_without_labels_or_statistics(path, what):
     entries = header_of(path)[what]
-    rewrite(path, **{what: {m: entries[m] for m in ("spatial", "temporal", "spectral")}})
+    three: dict[str, Any] = {what: {m: entries[m] for m in ("spatial", "temporal", "spectral")}}
+    rewrite(path, **three)
     assert f"has {what} for ['spatial', 'spectral', 'temporal'], but the modalities are" in refusal(path)
-    rewrite(path, **{what: entries | {"tactile": entries["spatial"]}})
+    five: dict[str, Any] = {what: entries | {"tactile": entries["spatial"]}}
+    rewrite(path, **five)
     assert "'tactile'" in refusal(path)
 
 
@@ -263,7 +265,8 @@ def test_statistics_of_another_form(path, statistics):
 
 @pytest.mark.parametrize("name", ["config", "statistics", "labels", "metrics", "provenance", "format"])
 def test_a_header_without_an_entry(path, name):
-    rewrite(path, **{name: None})
+    without: dict[str, Any] = {name: None}
+    rewrite(path, **without)
     assert f"damaged or foreign header: KeyError('{name}')" in refusal(path)
 
 

@@ -85,7 +85,7 @@ def test_unknown_configuration():
         ({"experts": (ExpertConfig("ffn", 0, 4),)}, "ffn.width must be a positive integer, not 0"),
         ({"experts": (ExpertConfig("ffn", -4, 4),)}, "ffn.width must be a positive integer, not -4"),
         ({"experts": (ExpertConfig("ffn", 4, 0),)}, "ffn.hidden must be a positive integer, not 0"),
-        ({"experts": (FFN, ExpertConfig("spectral", 4, 2.0))}, "spectral.hidden must be a positive integer, not 2.0"),
+        ({"experts": (ExpertConfig("ffn", 4, 2.0),)}, "ffn.hidden must be a positive integer, not 2.0"),  # type: ignore[arg-type]
         ({"router_hidden": 0}, "router_hidden must be a positive integer, not 0"),
         ({"n_outputs": 0}, "n_outputs must be a positive integer, not 0"),
         ({"n_outputs": 10.0}, "n_outputs must be a positive integer, not 10.0"),

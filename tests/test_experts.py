@@ -277,13 +277,17 @@ def test_a_pixel_changes_only_nearby_outputs(pixel):
         assert ((stride * differs - torch.tensor(pixel)).abs() <= reach).all()
 
 
-def test_pixels_are_neighbours_in_rows_of_32():
-    """The same change one row further down moves the stem's answer one row further down."""
+def test_the_convolutions_see_the_input_as_a_grid_of_32_rows():
+    """In the expert's own forward, the same pixel one row further down moves the stem's answer one row further down."""
     expert = settled("spatial")
     assert isinstance(expert, Spatial)
+    answers: list[Tensor] = []
+    expert.stem.register_forward_hook(lambda *arguments: answers.append(arguments[2]))
     x = torch.zeros(2, N_INPUTS)
     x[0, 10 * 32 + 7] = x[1, 11 * 32 + 7] = 1
-    first, second = expert.stem(x.view(-1, 1, 32, 32))
+    expert(x)
+    first, second = answers[0]
+    assert first.shape[1:] == (32, 32)
     assert torch.equal(first[:, 8:13], second[:, 9:14])
     assert not torch.equal(first, second)
 

@@ -7,7 +7,7 @@ from torch import nn
 from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig, match_parameters
 from hetmoe.experts import FFN, Relational, Spectral
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
-from hetmoe.routing import entropy_loss, load_balance_loss
+from hetmoe.routing import Router, entropy_loss, load_balance_loss
 from tests.tiny import tiny_config, tiny_model
 
 every_configuration = pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS))
@@ -54,13 +54,19 @@ def test_auxiliary_losses_are_those_of_the_routing_weights_and_reach_the_router_
         assert all(p.grad is None for p in model.experts.parameters())
 
 
+def last_layer(router: Router) -> nn.Linear:
+    layer = router.mlp[2]
+    assert isinstance(layer, nn.Linear)
+    return layer
+
+
 def test_with_equal_experts_the_router_is_irrelevant():
     model, x = tiny_model("homogeneous"), torch.randn(5, 1024)
     for expert in model.experts[1:]:
         expert.load_state_dict(model.experts[0].state_dict())
     for seed in range(3):
         torch.manual_seed(seed)
-        nn.init.normal_(model.router.mlp[2].weight, std=5)
+        nn.init.normal_(last_layer(model.router).weight, std=5)
         output = model(x)
         assert output.routing_weights.std() > 0.1
         torch.testing.assert_close(output.logits, model.experts[0](x))
@@ -71,8 +77,8 @@ def test_with_equal_experts_the_router_is_irrelevant():
 def test_a_one_hot_router_gives_exactly_that_expert(configuration, chosen):
     model, x = tiny_model(configuration), torch.randn(5, 1024)
     with torch.no_grad():
-        model.router.mlp[2].weight.zero_()
-        model.router.mlp[2].bias.copy_(1000 * torch.eye(4)[chosen])
+        last_layer(model.router).weight.zero_()
+        last_layer(model.router).bias.copy_(1000 * torch.eye(4)[chosen])
     output = model(x)
     assert torch.equal(output.routing_weights, torch.eye(4)[chosen].expand(5, 4))
     assert torch.equal(output.logits, model.experts[chosen](x))

@@ -102,7 +102,7 @@ def test_a_run_is_replaced_whole_and_others_stay(tmp_path):
         replace_run(path, other, rows(0.7, 0.8))
     replace_run(path, run(42), rows(0.1, 0.2, 0.3))
     replace_run(path, run(42), rows(0.4))
-    values = {}
+    values: dict[tuple[str, ...], list[str]] = {}
     for row in read(path):
         values.setdefault((row["family"], row["configuration"], row["seed"]), []).append(row["value"])
     assert values == {

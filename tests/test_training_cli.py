@@ -1,8 +1,12 @@
 """`python -m training realdata` from the command line to the checkpoint, on the tiny data."""
 
+import json
+import os
 import signal
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from hetmoe.checkpoint import read_tensors
 from hetmoe.encoding import MODALITIES
 from hetmoe.inference import Predictor
 from hetmoe.model import count_multiply_adds, count_parameters
@@ -24,6 +29,7 @@ from training.results import COLUMNS, CURVE_COLUMNS, Row, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
+ROOT = Path(__file__).parents[1]
 EXPERTS = {
     "heterogeneous": ("spatial", "temporal", "spectral", "relational"),
     "homogeneous": ("ffn 1", "ffn 2", "ffn 3", "ffn 4"),
@@ -165,6 +171,42 @@ def test_interrupted_and_repeated_it_comes_to_the_same(data_dir, tmp_path, monke
     on_batch(monkeypatch, 1, lambda: pytest.fail("trained again"))
     assert cli.main(arguments) == 0  # finished: its rows are replaced, not doubled
     assert contents(tmp_path / "interrupted") == expected
+
+
+TWO_WORKERS = """
+import sys
+from pathlib import Path
+from training import __main__ as cli
+from training.loop import Recipe
+cli.PROJECT = Path(sys.argv[1])
+cli.QUICK = Recipe(epochs=500, steps=1, batch_size=4)  # the state is saved after every step
+sys.exit(cli.main(["realdata", "--quick", "--device", "cpu", "--jobs", "2", "--data-dir", sys.argv[2]]))
+"""
+
+
+def test_ctrl_c_with_two_workers_stops_both_and_begins_no_other_run(data_dir, tmp_path):
+    """As a terminal sends it: to the command and to its worker processes."""
+    command = [sys.executable, "-W", "ignore", "-c", TWO_WORKERS, str(tmp_path), str(data_dir)]
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    runs = tmp_path / "runs"
+    try:
+        while len(list(runs.glob("*/state.safetensors"))) < 2:
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, error = process.communicate(timeout=120)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert "nothing is lost" in error
+    assert "Traceback" not in error
+    states = sorted(runs.glob("*/state.safetensors"))
+    assert len(states) == 2
+    assert not any("homogeneous" in state.parent.name.split("-") for state in states)  # the third in the order
+    for state in states:
+        assert 0 < json.loads(read_tensors(state)[0]["progress"])["step"] < 500
+    assert not (tmp_path / "weights").exists()
 
 
 def on_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object]) -> None:
