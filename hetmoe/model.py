@@ -52,14 +52,17 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def count_multiply_adds(module: nn.Module) -> int:
-    """Multiply-adds of one forward pass for one input.
+    """Multiply-adds of one forward pass for one input; the module is left as it was.
 
     PyTorch's FLOP counter halved (it sees matrix products and convolutions), run with gradients enabled because the
     fused inference paths escape it, plus what experts state by formula for attention and FFT.
     """
     parameter = next(module.parameters())
     counter = FlopCounterMode(display=False)
-    with torch.enable_grad(), counter:
+    was_training = module.training
+    module.eval()  # in training mode batch normalisation would take note of the input
+    with torch.inference_mode(False), torch.enable_grad(), counter:
         module(torch.zeros(1, N_INPUTS, device=parameter.device))
+    module.train(was_training)
     counted = counter.get_total_flops() // 2
     return counted + sum(m.uncounted_multiply_adds() for m in module.modules() if isinstance(m, Expert))
