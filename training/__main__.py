@@ -1,17 +1,21 @@
-"""`python -m training realdata`: reproduces the published checkpoints, results and figures."""
+"""`python -m training realdata` reproduces the published checkpoints and results; `python -m training report` draws the
+figures and writes the tables and the model card from them."""
 
 import argparse
 import os
 import sys
 from pathlib import Path
 
-
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.inference import DEVICES, choose_device
+from training.card import write_card
 from training.data import DataError
+from training.figures import write_figures
 from training.loop import Recipe
 from training.realdata import QUICK, SEEDS, Job, current_commit, run_all
-from training.results import ResultsError
+from training.report import realdata_report
+from training.results import ResultsError, read
+from training.slide import CannotDraw
 
 PROJECT = Path(__file__).parent.parent
 
@@ -29,6 +33,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="one seed and 2,000 steps, into runs/quick: five minutes"
     )
     realdata.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
+    report = commands.add_parser("report", help="tables, figures and model card from the results so far")
+    report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
 
 
@@ -58,18 +64,34 @@ def jobs_of(options: argparse.Namespace) -> tuple[list[Job], int]:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; 0 if it worked, 1 with a sentence on stderr if not, 130 after Ctrl-C."""
     options = parse(arguments)
-    output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
-    results = output / "training" / "results"
     try:
-        jobs, parallel = jobs_of(options)
-        run_all(jobs, parallel, results, output / "weights")
+        return {"realdata": realdata, "report": report}[options.command](options)
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
         return 130
-    except (DataError, ResultsError, OSError, ValueError) as error:
+    except (CannotDraw, DataError, ResultsError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
+
+
+def realdata(options: argparse.Namespace) -> int:
+    output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
+    results = output / "training" / "results"
+    jobs, parallel = jobs_of(options)
+    run_all(jobs, parallel, results, output / "weights")
+    print(realdata_report(read(results / "realdata.csv")))
+    return 0
+
+
+def report(options: argparse.Namespace) -> int:
+    results = options.output / "training" / "results"
+    rows = read(results / "realdata.csv")
+    print(f"wrote {write_card(rows, options.output / 'weights')}", file=sys.stderr)
+    print(realdata_report(rows))
+    for path in write_figures(results, results / "figures"):
+        print(f"wrote {path}", file=sys.stderr)
     return 0
 
 

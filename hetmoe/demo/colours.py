@@ -14,6 +14,13 @@ EXPERT_COLOURS = {
     "ffn 4": ("#7f8a95", "#7d8893"),
 }
 
+# configuration: likewise. Greys and violets, so that no configuration is taken for an expert
+CONFIGURATION_COLOURS = {
+    "homogeneous": ("#6b7580", "#929ca7"),
+    "heterogeneous": ("#3b2391", "#c9bcff"),
+    "hybrid": ("#8468d8", "#8f78e6"),
+}
+
 
 def css_variables() -> str:
     """A style sheet with a variable for every expert, `--expert-NAME`, light and dark ("ffn 1" is `--expert-ffn-1`)."""

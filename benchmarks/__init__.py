@@ -1,0 +1,1 @@
+"""Speed, measured: `python -m benchmarks.training`, `python -m benchmarks.prediction`."""
