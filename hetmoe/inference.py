@@ -112,6 +112,8 @@ class Predictor:
         Raises CheckpointError if the file cannot be used, ValueError for an unknown or absent device.
         """
         chosen = choose_device(device)
+        if chosen.type == "cuda":
+            torch.backends.cudnn.allow_tf32 = False  # its rounding would show in the fourth digit of a logit
         return cls(load_checkpoint(path, chosen), chosen)
 
     def picture(self, image: Image.Image | Source) -> Prediction:

@@ -1,5 +1,6 @@
 """HetMoE: experts and a router, mixed densely. Axis legend: B batch, N = 1024 inputs, E experts, C outputs."""
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import torch
@@ -52,17 +53,17 @@ def count_parameters(module: nn.Module) -> int:
 
 
 def count_multiply_adds(module: nn.Module) -> int:
-    """Multiply-adds of one forward pass for one input; the module is left as it was.
+    """Multiply-adds of one forward pass for one input.
 
     PyTorch's FLOP counter halved (it sees matrix products and convolutions), run with gradients enabled because the
     fused inference paths escape it, plus what experts state by formula for attention and FFT.
     """
-    parameter = next(module.parameters())
+    # A copy in evaluation mode, for batch normalisation would take note of the input; on the CPU, for on a GPU the
+    # counter does see attention.
     counter = FlopCounterMode(display=False)
-    was_training = module.training
-    module.eval()  # in training mode batch normalisation would take note of the input
-    with torch.inference_mode(False), torch.enable_grad(), counter:
-        module(torch.zeros(1, N_INPUTS, device=parameter.device))
-    module.train(was_training)
+    with torch.inference_mode(False), torch.enable_grad():
+        module = deepcopy(module).cpu().eval()
+        with counter:
+            module(torch.zeros(1, N_INPUTS))
     counted = counter.get_total_flops() // 2
     return counted + sum(m.uncounted_multiply_adds() for m in module.modules() if isinstance(m, Expert))

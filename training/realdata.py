@@ -9,10 +9,11 @@ import hashlib
 import json
 import platform
 import subprocess
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -76,13 +77,13 @@ def run_all(jobs: list[Job], parallel: int, results: Path, weights: Path | None)
             finished.append(_record(run_one(job), results, weights))
         return finished
     with ProcessPoolExecutor(parallel, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(run_one, job) for job in jobs]
-        try:
-            for future in as_completed(futures):
+        waiting = iter(jobs)  # not handed to the pool before a worker is free: it would begin them after a Ctrl-C
+        running = {pool.submit(run_one, job) for job in islice(waiting, parallel)}
+        while running:
+            done, running = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
                 finished.append(_record(future.result(), results, weights))
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+            running |= {pool.submit(run_one, job) for job in islice(waiting, len(done))}
     return finished
 
 
