@@ -142,11 +142,12 @@ class CausalConv(nn.Module):
 class Temporal(Expert):
     """Dilated causal 1D convolutions on the input as 1024 samples: multi-scale sequence structure.
 
-    Three strided layers of W, W and 2W channels take the sequence to 256, 128 and 64 steps, two residual layers of
-    dilation 4 and 8 widen the view to 433 samples. The result is averaged over eight stretches of time.
+    Three strided layers of W, W and 2W channels take the sequence to 256, 128 and 64 steps, three residual layers of
+    dilation 2, 4 and 8 widen the view to 481 samples without a gap. The result is averaged over eight stretches of
+    time.
     """
 
-    width_step = 2
+    width_step = 4
     least_hidden = 48
     stretches = 8
 
@@ -155,9 +156,8 @@ class Temporal(Expert):
         self.layers = nn.Sequential(
             CausalConv(1, width, kernel_size=9, stride=4),
             CausalConv(width, width, kernel_size=3, stride=2),
-            CausalConv(width, 2 * width, kernel_size=3, stride=2, dilation=2),
-            CausalConv(2 * width, 2 * width, kernel_size=3, dilation=4),
-            CausalConv(2 * width, 2 * width, kernel_size=3, dilation=8),
+            CausalConv(width, 2 * width, kernel_size=3, stride=2),
+            *(CausalConv(2 * width, 2 * width, kernel_size=3, dilation=d) for d in (2, 4, 8)),
         )
 
     def sequence(self, x: Tensor) -> Tensor:
