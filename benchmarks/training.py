@@ -25,7 +25,7 @@ from hetmoe.encoding import MODALITIES, N_INPUTS, Statistics
 from hetmoe.model import HetMoE, count_multiply_adds
 from training.data import Data, Split
 from training.loop import Recipe, train
-from training.realdata import BUDGET
+from training.realdata import BUDGET, available_cores
 
 ORIGINAL_MS = {"heterogeneous": 165, "hybrid": 117, "homogeneous": 9}  # a step of 64 of the original code, two cores
 WARM_UP = 10  # steps
@@ -47,7 +47,7 @@ class Setting(NamedTuple):
 
 
 def settings() -> list[Setting]:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     on_cpu = [Setting("cpu", 1, 1), Setting("cpu", 1, cores), Setting("cpu", cores, 1)]
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return [

@@ -2,7 +2,6 @@
 figures and writes the tables and the model card from them."""
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from training.card import write_card
 from training.data import DataError
 from training.figures import write_figures
 from training.loop import Recipe
-from training.realdata import QUICK, SEEDS, Job, current_commit, run_all
+from training.realdata import QUICK, SEEDS, Job, available_cores, current_commit, run_all
 from training.report import realdata_report
 from training.results import ResultsError, read
 from training.slide import CannotDraw
@@ -41,7 +40,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 def jobs_of(options: argparse.Namespace) -> tuple[list[Job], int]:
     """The runs that the options ask for, the longest first, and how many to run at a time."""
     device = str(choose_device(options.device))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = available_cores()
     seeds = options.seeds[:1] if options.quick else options.seeds
     pairs = [(c, s) for c in CONFIGURATIONS if c in options.configurations for s in seeds]
     pairs.sort(key=lambda pair: pair[0] == "homogeneous")

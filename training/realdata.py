@@ -7,6 +7,7 @@ of 64. Every choice uses validation data; the test sets are seen once, whole, af
 
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -64,10 +65,10 @@ class Finished:
     checkpoint: Path
 
 
-def run_all(jobs: list[Job], parallel: int, results: Path, weights: Path | None) -> list[Finished]:
+def run_all(jobs: list[Job], parallel: int, results: Path, weights: Path) -> list[Finished]:
     """Runs the jobs, `parallel` processes at a time; each finished run goes into `results`/realdata.csv at once.
 
-    The checkpoint of PUBLISHED_SEED goes to `weights` if given. A run that was interrupted before goes on; a run that
+    The checkpoint of PUBLISHED_SEED goes to `weights`. A run that was interrupted before goes on; a run that
     was finished before only repeats its test. Raises KeyboardInterrupt after Ctrl-C, when every worker has saved.
     """
     load_splits(jobs[0].data_dir)  # download and encode once, before several workers want to
@@ -119,10 +120,10 @@ def run_one(job: Job) -> Finished:
     return Finished(run, rows, _curve_rows(progress), path)
 
 
-def _record(finished: Finished, results: Path, weights: Path | None) -> Finished:
+def _record(finished: Finished, results: Path, weights: Path) -> Finished:
     replace_run(results / "realdata.csv", finished.run, finished.rows)
     replace_run(results / "realdata_curves.csv", finished.run, finished.curve, CURVE_COLUMNS)
-    if weights and finished.run.seed == str(PUBLISHED_SEED):
+    if finished.run.seed == str(PUBLISHED_SEED):
         weights.mkdir(parents=True, exist_ok=True)
         target = weights / f"{FAMILY}-{finished.run.configuration}.safetensors"
         part = target.with_suffix(".part")
@@ -185,6 +186,11 @@ def _provenance(job: Job, data: Data, progress: Progress) -> dict[str, Any]:
         },
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def available_cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def current_commit() -> str:
