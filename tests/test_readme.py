@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from hetmoe import EXPERTS, HetMoE, Prediction
+from hetmoe import CONFIGURATIONS, EXPERTS, HetMoE, Prediction
+from training.findings import summary
+from training.results import RESULTS, read
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -35,6 +37,15 @@ def test_an_expert_of_ones_own() -> None:
         assert isinstance(names["model"], HetMoE)
     finally:
         EXPERTS.pop("haar", None)
+
+
+def test_headline_is_that_of_the_results() -> None:
+    text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    rows = read(RESULTS / "realdata.csv")
+    for configuration in CONFIGURATIONS:
+        accuracy = summary(rows, configuration)
+        assert accuracy is not None
+        assert f"{configuration} {100 * accuracy.mean:.1f} ± {100 * accuracy.sd:.1f} %" in text
 
 
 def test_commands_exist() -> None:
