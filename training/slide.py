@@ -5,6 +5,7 @@ loaded from a network.
 """
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import wrap
 
@@ -81,6 +82,7 @@ def write_pngs(figures: dict[Path, go.Figure]) -> None:
                 await browser.write_fig(figure, path=path, opts=options, cancel_on_error=True)
 
     try:
-        asyncio.run(draw())
+        with ThreadPoolExecutor(1) as thread:  # where no event loop runs yet, as one does in a notebook
+            thread.submit(asyncio.run, draw()).result()
     except ChromeNotFoundError:
         raise CannotDraw("figures need Chrome or Chromium: install one, or name it in BROWSER_PATH") from None
