@@ -159,14 +159,15 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     before = path.read_text()
     with monkeypatch.context() as patch:
 
-        def half(part, text, **_):
-            part.write_bytes(text.encode()[:30])
+        def half(part, content):
+            with part.open("wb") as file:
+                file.write(content[:30])
             raise OSError("no space left on device")
 
-        patch.setattr("pathlib.Path.write_text", half)
+        patch.setattr("pathlib.Path.write_bytes", half)
         with pytest.raises(OSError, match="no space"):
             replace_run(path, run(2), rows(0.6))
     assert path.read_text() == before
-    replace_run(path, run(2), rows(0.6))
     assert [p.name for p in tmp_path.iterdir()] == ["results.csv"]
+    replace_run(path, run(2), rows(0.6))
     assert {row["seed"] for row in csv.DictReader(path.open())} == {"1", "2"}

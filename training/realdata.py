@@ -26,7 +26,7 @@ from hetmoe.checkpoint import Checkpoint, save_checkpoint
 from hetmoe.config import ModelConfig, match_parameters
 from hetmoe.model import count_multiply_adds, count_parameters
 from training.data import LABELS, Data, load_splits, statistics
-from training.loop import Evaluation, Progress, Recipe, evaluate, train
+from training.loop import Evaluation, Progress, Recipe, evaluate, train, write_bytes
 from training.results import CURVE_COLUMNS, Row, Run, replace_run
 
 FAMILY = "replica"
@@ -124,11 +124,7 @@ def _record(finished: Finished, results: Path, weights: Path) -> Finished:
     replace_run(results / "realdata.csv", finished.run, finished.rows)
     replace_run(results / "realdata_curves.csv", finished.run, finished.curve, CURVE_COLUMNS)
     if finished.run.seed == str(PUBLISHED_SEED):
-        weights.mkdir(parents=True, exist_ok=True)
-        target = weights / f"{FAMILY}-{finished.run.configuration}.safetensors"
-        part = target.with_suffix(".part")
-        part.write_bytes(finished.checkpoint.read_bytes())
-        part.replace(target)
+        write_bytes(weights / f"{FAMILY}-{finished.run.configuration}.safetensors", finished.checkpoint.read_bytes())
     return finished
 
 
