@@ -45,7 +45,7 @@ def realdata_table(rows: list[Row]) -> str:
         "Test accuracy in per cent over the whole test sets, mean ± standard deviation over the n seeds (ddof = 1); "
         "*accuracy* is the mean over the four modalities. Multiply-adds are for one input."
     )
-    return f"{_table(header, body)}\n\n{note}"
+    return f"{table(header, body)}\n\n{note}"
 
 
 def gain_text(rows: list[Row]) -> str:
@@ -81,7 +81,7 @@ def routing_table(rows: list[Row]) -> str:
         if weights:
             experts = list(next(iter(weights.values())))
             body = [[m, *(f"{100 * w[e]:.1f}" for e in experts)] for m, w in weights.items()]
-            tables.append(_table([f"{c}: input", *experts], body))
+            tables.append(table([f"{c}: input", *experts], body))
     note = "Mean routing weight of each expert in per cent, over the whole test sets and then over the seeds."
     return "\n\n".join([*tables, note])
 
@@ -107,6 +107,7 @@ def _mean_sd(s: Summary | None) -> str:
     return f"{100 * s.mean:.2f} ± {MISSING if isnan(s.sd) else format(100 * s.sd, '.2f')}"
 
 
-def _table(header: list[str], body: list[list[str]]) -> str:
+def table(header: list[str], body: list[list[str]]) -> str:
+    """A Markdown table; all columns but the first are aligned right."""
     rule = ["---"] + ["---:"] * (len(header) - 1)
     return "\n".join("| " + " | ".join(cells) + " |" for cells in [header, rule, *body])
