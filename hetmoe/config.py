@@ -1,8 +1,8 @@
 """Model configurations, and the search that matches their parameter counts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import count
+from itertools import chain, count, takewhile
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,6 +12,7 @@ from hetmoe.experts import EXPERTS
 from hetmoe.routing import Router
 
 Task = Literal["classification", "regression"]
+Routing = Literal["learned", "top-1", "uniform"]
 
 CONFIGURATIONS: dict[str, tuple[str, ...]] = {  # HetMoE, "Configurations"
     "homogeneous": ("ffn", "ffn", "ffn", "ffn"),
@@ -36,20 +37,26 @@ class ExpertConfig:
 class ModelConfig:
     """What a HetMoE is built from.
 
-    Raises ValueError for an unknown expert or task, no experts, or a width that is not a positive multiple of the
-    expert's step.
+    routing: learned, the paper's soft routing; top-1, the whole weight on the likeliest expert; uniform, 1/E for each,
+        without a router. The latter two are controls.
+
+    Raises ValueError for an unknown expert, task or routing, no experts, or a width that is not a positive multiple of
+    the expert's step.
     """
 
     experts: tuple[ExpertConfig, ...]
     router_hidden: int = ROUTER_HIDDEN
     n_outputs: int = 10
     task: Task = "classification"
+    routing: Routing = "learned"
 
     def __post_init__(self) -> None:
         if not self.experts:
             raise ValueError("a mixture needs at least one expert")
         if self.task not in get_args(Task):
             raise ValueError(f"task must be one of {get_args(Task)}, not {self.task!r}")
+        if self.routing not in get_args(Routing):
+            raise ValueError(f"routing must be one of {get_args(Routing)}, not {self.routing!r}")
         sizes = {"router_hidden": self.router_hidden, "n_outputs": self.n_outputs}
         for expert in self.experts:
             if expert.name not in EXPERTS:
@@ -83,34 +90,40 @@ class CannotMatch(ValueError):
 
 
 def match_parameters(
-    configuration: str,
+    configuration: str | Sequence[str],
     budget: int,
     n_outputs: int = 10,
     task: Task = "classification",
     router_hidden: int = ROUTER_HIDDEN,
+    routing: Routing = "learned",
 ) -> ModelConfig:
-    """The named configuration, sized to `budget` parameters within 0.5 %.
+    """The configuration, a name in CONFIGURATIONS or the experts' names, sized to `budget` parameters within 0.5 %.
 
     After the router each expert in turn gets an equal share of what is left: the largest width that fits with its
     least readout, then the readout's width that comes closest. What an expert leaves over or overdraws goes to
-    those after it, so only the last one's rounding remains.
+    those after it, so only the last one's rounding remains; where that is too coarse, a narrower last expert with a
+    wider readout is tried.
 
     Raises:
         KeyError: unknown configuration.
         CannotMatch: the budget is too small, or the best sizes miss it by more than 0.5 %.
     """
-    names = CONFIGURATIONS[configuration]
-    left = budget - _count(Router, router_hidden, len(names))
-    experts = []
+    names = CONFIGURATIONS[configuration] if isinstance(configuration, str) else tuple(configuration)
+    left = budget - (0 if routing == "uniform" else _count(Router, router_hidden, len(names)))
+    experts: list[ExpertConfig] = []
     for i, name in enumerate(names):
-        expert, parameters = _fit_expert(name, left / (len(names) - i), n_outputs)
+        sizes = _fit_expert(name, left / (len(names) - i), n_outputs)
+        expert, parameters = next(sizes)
+        if i == len(names) - 1:
+            fitting = ((e, p) for e, p in chain([(expert, parameters)], sizes) if abs(left - p) <= TOLERANCE * budget)
+            expert, parameters = next(fitting, (expert, parameters))
         experts.append(expert)
         left -= parameters
     if abs(left) > TOLERANCE * budget:
         raise CannotMatch(
-            f"{configuration} comes to {budget - left:,} parameters at best, not within 0.5 % of {budget:,}"
+            f"{' + '.join(names)} comes to {budget - left:,} parameters at best, not within 0.5 % of {budget:,}"
         )
-    return ModelConfig(tuple(experts), router_hidden, n_outputs, task)
+    return ModelConfig(tuple(experts), router_hidden, n_outputs, task, routing)
 
 
 def _count(module: type[nn.Module], *sizes: int) -> int:
@@ -118,21 +131,22 @@ def _count(module: type[nn.Module], *sizes: int) -> int:
         return sum(p.numel() for p in module(*sizes).parameters())
 
 
-def _fit_expert(name: str, share: float, n_outputs: int) -> tuple[ExpertConfig, int]:
-    """The expert whose parameter count comes closest to `share`, and that count."""
+def _fit_expert(name: str, share: float, n_outputs: int) -> Iterator[tuple[ExpertConfig, int]]:
+    """The expert of each width that fits, the widest first, as close to `share` parameters as it comes; and its count."""
     expert = EXPERTS[name]
-
-    def widths() -> Iterator[int]:
-        for width in count(expert.width_step, expert.width_step):
-            if _count(expert, width, expert.least_hidden, n_outputs) > share:
-                return
-            yield width
-
-    width = max(widths(), default=0)
-    if not width:
+    widths = list(
+        takewhile(
+            lambda width: _count(expert, width, expert.least_hidden, n_outputs) <= share,
+            count(expert.width_step, expert.width_step),
+        )
+    )
+    if not widths:
         smallest = _count(expert, expert.width_step, expert.least_hidden, n_outputs)
-        raise CannotMatch(f"the smallest {name} expert has {smallest:,} parameters, its share is {share:,.0f}")
-    base = _count(expert, width, 1, n_outputs)
-    per_unit = _count(expert, width, 2, n_outputs) - base  # a two-layer readout is affine in its hidden width
-    hidden = 1 + round((share - base) / per_unit)
-    return ExpertConfig(name, width, hidden), base + (hidden - 1) * per_unit
+        raise CannotMatch(
+            f"the smallest {name} expert has {smallest:,} parameters, its share is {share:,.0f}: take a larger budget"
+        )
+    for width in reversed(widths):
+        base = _count(expert, width, 1, n_outputs)
+        per_unit = _count(expert, width, 2, n_outputs) - base  # a two-layer readout is affine in its hidden width
+        hidden = 1 + round((share - base) / per_unit)
+        yield ExpertConfig(name, width, hidden), base + (hidden - 1) * per_unit

@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from hetmoe.config import ModelConfig
 from hetmoe.encoding import N_INPUTS
 from hetmoe.experts import EXPERTS, Expert
-from hetmoe.routing import Router, entropy_loss, load_balance_loss
+from hetmoe.routing import Router, UniformRouter, entropy_loss, load_balance_loss, top_one
 
 
 class MoEOutput(NamedTuple):
@@ -28,7 +28,10 @@ class HetMoE(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        self.router = Router(config.router_hidden, len(config.experts))
+        n_experts = len(config.experts)
+        self.router = (
+            UniformRouter(n_experts) if config.routing == "uniform" else Router(config.router_hidden, n_experts)
+        )
         self.experts = nn.ModuleList(
             EXPERTS[expert.name](expert.width, expert.hidden, config.n_outputs) for expert in config.experts
         )
@@ -37,12 +40,13 @@ class HetMoE(nn.Module):
         """(B, 1024) standardised inputs -> MoEOutput. Raises ValueError for any other shape."""
         if x.ndim != 2 or x.shape[1] != N_INPUTS:
             raise ValueError(f"inputs must have shape (B, {N_INPUTS}), not {tuple(x.shape)}")
-        routing_weights = self.router(x)  # B E
+        soft_weights = self.router(x)  # B E
+        routing_weights = top_one(soft_weights) if self.config.routing == "top-1" else soft_weights
         expert_logits = torch.stack([expert(x) for expert in self.experts], 1)  # B E C
         logits = torch.einsum("be,bec->bc", routing_weights, expert_logits)
         auxiliary_losses = {
-            "load_balance": load_balance_loss(routing_weights),
-            "entropy": entropy_loss(routing_weights),
+            "load_balance": load_balance_loss(soft_weights),
+            "entropy": entropy_loss(soft_weights),
         }
         return MoEOutput(logits, routing_weights, expert_logits, auxiliary_losses)
 

@@ -3,6 +3,7 @@
 from math import log
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from hetmoe.encoding import N_INPUTS
@@ -20,6 +21,26 @@ class Router(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(x).softmax(-1)
+
+
+class UniformRouter(nn.Module):
+    """Weight 1/E for every expert, whatever the input: the control without routing. (B, 1024) -> (B, E)."""
+
+    def __init__(self, n_experts: int) -> None:
+        super().__init__()
+        self.n_experts = n_experts
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.new_full((x.shape[0], self.n_experts), 1 / self.n_experts)
+
+
+def top_one(routing_weights: Tensor) -> Tensor:
+    """The whole weight on the likeliest expert, (B, E) -> (B, E) of 0 and 1: the control of hard routing.
+
+    The gradient is that of the soft weights (straight-through estimator; Bengio, Léonard and Courville 2013).
+    """
+    likeliest = F.one_hot(routing_weights.argmax(-1), routing_weights.shape[-1])
+    return likeliest + (routing_weights - routing_weights.detach())
 
 
 def load_balance_loss(routing_weights: Tensor) -> Tensor:

@@ -1,19 +1,21 @@
-"""`python -m training realdata` reproduces the published checkpoints and results; `python -m training report` draws the
-figures and writes the tables and the model card from them."""
+"""`python -m training realdata` reproduces the published checkpoints and results, `controls` and `synthetic` the other
+experiments; `python -m training report` draws the figures and writes the tables and the model card from the results."""
 
 import argparse
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.inference import DEVICES, choose_device
+from training import controls, realdata
 from training.card import write_card
-from training.data import DataError
+from training.classification import SEEDS
+from training.data import DataError, load_splits
 from training.figures import write_figures
-from training.loop import Recipe
-from training.realdata import QUICK, SEEDS, Job, available_cores, current_commit, run_all
+from training.grid import Execute, Finished, Settings, available_cores, current_commit, run_grid
 from training.report import realdata_report
-from training.results import ResultsError, read
+from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 
 PROJECT = Path(__file__).parent.parent
@@ -22,51 +24,33 @@ PROJECT = Path(__file__).parent.parent
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    realdata = commands.add_parser(
-        "realdata", help="CIFAR-10, Speech Commands and MNIST: nine runs, 40 minutes on two cores"
-    )
-    realdata.add_argument("--configurations", nargs="+", choices=list(CONFIGURATIONS), default=list(CONFIGURATIONS))
-    realdata.add_argument("--seeds", nargs="+", type=int, default=list(SEEDS))
-    realdata.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
-    realdata.add_argument("--device", choices=DEVICES, default="auto")
-    realdata.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
-    realdata.add_argument("--quick", action="store_true", help="one seed and 2,000 steps, into runs/quick: two minutes")
-    realdata.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
+
+    def grid(name: str, help: str, configurations: list[str], seeds: tuple[int, ...]) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help)
+        command.add_argument("--configurations", nargs="+", choices=configurations, default=configurations, metavar="C")
+        command.add_argument("--seeds", nargs="+", type=int, default=list(seeds), metavar="SEED")
+        command.add_argument("--device", choices=DEVICES, default="auto")
+        command.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
+        command.add_argument("--quick", action="store_true", help="one seed and a short recipe, into runs/quick")
+        command.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
+        return command
+
+    help = "CIFAR-10, Speech Commands and MNIST: nine runs, 40 minutes on two cores"
+    for command in (
+        grid("realdata", help, list(CONFIGURATIONS), SEEDS),
+        grid("controls", "what else could explain the real-data result", list(controls.CONTROLS), SEEDS),
+    ):
+        command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
     report = commands.add_parser("report", help="tables, figures and model card from the results so far")
     report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
-
-
-def jobs_of(options: argparse.Namespace) -> tuple[list[Job], int]:
-    """The runs that the options ask for, the longest first, and how many to run at a time."""
-    device = str(choose_device(options.device))
-    cores = available_cores()
-    seeds = options.seeds[:1] if options.quick else options.seeds
-    pairs = [(c, s) for c in CONFIGURATIONS if c in options.configurations for s in seeds]
-    pairs.sort(key=lambda pair: pair[0] == "homogeneous")
-    commit = current_commit()  # now, before a long run gives the files time to change
-    parallel = min(options.jobs or (cores if device == "cpu" else 1), len(pairs))
-    return [
-        Job(
-            configuration,
-            seed,
-            QUICK if options.quick else Recipe(),
-            options.data_dir,
-            PROJECT / "runs",
-            device,
-            threads=max(1, cores // parallel),
-            bar_position=i,
-            commit=commit,
-        )
-        for i, (configuration, seed) in enumerate(pairs)
-    ], parallel
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs the command; 0 if it worked, 1 with a sentence on stderr if not, 130 after Ctrl-C."""
     options = parse(arguments)
     try:
-        return {"realdata": realdata, "report": report}[options.command](options)
+        return COMMANDS[options.command](options)
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
         return 130
@@ -75,16 +59,68 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
-def realdata(options: argparse.Namespace) -> int:
-    output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
-    results = output / "training" / "results"
-    jobs, parallel = jobs_of(options)
-    run_all(jobs, parallel, results, output / "weights")
-    print(realdata_report(read(results / "realdata.csv")))
+def run_command(
+    options: argparse.Namespace,
+    runs: list[Run],
+    execute: Execute,
+    results: Path,
+    publish: Callable[[Finished], None] = lambda finished: None,
+) -> tuple[list[Finished], Settings]:
+    """Runs a grid; every finished run goes at once into `results`, a CSV, and its curve into the one beside it.
+
+    Raises RuntimeError, when all others are done, if runs have failed.
+    """
+    curves = results.with_name(f"{results.stem}_curves.csv")
+    for path, columns in ((results, ()), (curves, CURVE_COLUMNS)):
+        read(path, *[columns] if columns else [])  # a foreign file is better noticed before the runs than after
+    device = str(choose_device(options.device))
+    cores = available_cores()
+    parallel = min(options.jobs or (cores if device == "cpu" else 1), len(runs))
+    threads = max(1, cores // parallel)
+    commit = current_commit()  # now, before a long run gives the files time to change
+    settings = Settings(getattr(options, "data_dir", None), PROJECT / "runs", device, threads, commit, options.quick)
+    finished: list[Finished] = []
+
+    def record(outcome: Finished) -> None:
+        replace_run(results, outcome.run, outcome.rows)
+        replace_run(curves, outcome.run, outcome.curve, CURVE_COLUMNS)
+        publish(outcome)
+        finished.append(outcome)
+
+    failed = run_grid(runs, execute, settings, parallel, record)
+    if failed:
+        names = "; ".join(f"{f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}" for f in failed)
+        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed, the others are recorded. {names}")
+    return finished, settings
+
+
+def output_of(options: argparse.Namespace) -> tuple[Path, list[int]]:
+    """Where results go, and the seeds to run."""
+    seeds = options.seeds[:1] if options.quick else options.seeds
+    return options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT), seeds
+
+
+def run_realdata(options: argparse.Namespace) -> int:
+    output, seeds = output_of(options)
+    results = output / "training" / "results" / "realdata.csv"
+    load_splits(options.data_dir)  # download and encode once, before several workers want to
+    runs = realdata.runs(options.configurations, seeds)
+    run_command(options, runs, realdata.execute, results, lambda f: realdata.publish(f, output / "weights"))
+    print(realdata_report(read(results)))
     return 0
 
 
-def report(options: argparse.Namespace) -> int:
+def run_controls(options: argparse.Namespace) -> int:
+    output, seeds = output_of(options)
+    results = output / "training" / "results" / "controls.csv"
+    load_splits(options.data_dir)
+    finished, settings = run_command(options, controls.runs(options.configurations, seeds), controls.execute, results)
+    for run, rows in controls.complementarity(finished, settings):
+        replace_run(results, run, rows)
+    return 0
+
+
+def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
     rows = read(results / "realdata.csv")
     print(f"wrote {write_card(rows, options.output / 'weights')}", file=sys.stderr)
@@ -93,6 +129,8 @@ def report(options: argparse.Namespace) -> int:
         print(f"wrote {path}", file=sys.stderr)
     return 0
 
+
+COMMANDS = {"realdata": run_realdata, "controls": run_controls, "report": run_report}
 
 if __name__ == "__main__":
     sys.exit(main())

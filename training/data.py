@@ -138,8 +138,9 @@ def mixed_batches(
     steps: int,
     batch_size: int = 64,
     start: int = 0,
-) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields x (B, 1024) float32, standardised, and labels (B,) int64, for the steps `start` to `steps` of an epoch.
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Yields x (B, 1024) float32, standardised, labels (B,) int64 and modalities (B,) int64, indices into MODALITIES,
+    for the steps `start` to `steps` of an epoch.
 
     A batch holds as many inputs of each modality as of any other, shuffled. Within an epoch an input is drawn again
     only when all of its modality have been. A pure function of its arguments: step k is the same whatever `start` is.
@@ -156,18 +157,16 @@ def mixed_batches(
     rng = np.random.default_rng([seed, epoch, len(MODALITIES)])
     places = rng.permuted(np.tile(np.arange(batch_size), (steps, 1)), axis=1)
     for step in range(start, steps):
-        x, labels = (
-            np.empty((batch_size, N_INPUTS), np.float32),
-            np.empty(batch_size, np.int64),
-        )
+        x = np.empty((batch_size, N_INPUTS), np.float32)
+        labels, modalities = np.empty(batch_size, np.int64), np.empty(batch_size, np.int64)
         for i, modality in enumerate(MODALITIES):
             place, index = (
                 places[step, i * each : (i + 1) * each],
                 drawn[modality][step],
             )
             x[place] = standardise(train.inputs[modality][index], statistics[modality])
-            labels[place] = train.labels[modality][index]
-        yield x, labels
+            labels[place], modalities[place] = train.labels[modality][index], i
+        yield x, labels, modalities
 
 
 # The data sets

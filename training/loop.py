@@ -5,7 +5,7 @@ import math
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,16 +14,16 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 from tqdm import tqdm
 
 from hetmoe.checkpoint import read_tensors, write_tensors
-from hetmoe.config import ModelConfig
-from hetmoe.encoding import Statistics, standardise
-from hetmoe.model import HetMoE
-from training.data import Data, Split, mixed_batches
+from hetmoe.encoding import MODALITIES, Statistics, standardise
+from hetmoe.model import HetMoE, MoEOutput
+from training.baselines import Oracle
+from training.data import Split
 
-# Of each modality's validation inputs, for the curves: the whole split would take an eighth of the training time.
-CURVE_INPUTS = 1_000
+Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x (B, 1024) float32, target (B,), modality (B,) int64
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,19 @@ class Recipe:
     clip: float = 1.0  # norm of the gradient
 
 
+@dataclass(frozen=True)
+class Task:
+    """What a run learns."""
+
+    build: Callable[[], HetMoE]
+    batches: Callable[[int, int, int], Iterator[Batch]]  # (seed, epoch, first step): the rest of that epoch
+    loss: Callable[[MoEOutput, Tensor], Tensor]  # of a batch's outputs and targets, without the auxiliary losses
+    validate: Callable[[HetMoE], dict[str, float]]  # modality -> accuracy or error, for the curve
+
+
 @dataclass
 class Progress:
-    """What a run has come to. `curve` has a dictionary per finished epoch."""
+    """What a run has come to. `curve` has a dictionary per finished epoch: epoch, loss, validation by modality."""
 
     step: int
     seconds: float
@@ -52,8 +62,9 @@ class Progress:
 class Evaluation:
     """One modality's split through a model: n inputs."""
 
-    logits: np.ndarray  # (n, C) float32
+    logits: np.ndarray  # (n, C) float32, the mixture
     routing_weights: np.ndarray  # (n, E) float32
+    expert_logits: np.ndarray  # (n, E, C) float32
     labels: np.ndarray  # (n,) int64
 
     @property
@@ -67,30 +78,40 @@ class Evaluation:
         return F.cross_entropy(torch.from_numpy(self.logits), torch.from_numpy(self.labels)).item()
 
 
+def outputs(model: HetMoE, x: Tensor, modality: Tensor) -> MoEOutput:
+    """One forward pass; of all models, only the oracle is told the modality."""
+    return model(x, modality) if isinstance(model, Oracle) else model(x)
+
+
 @torch.inference_mode()
+def predict(model: HetMoE, x: np.ndarray, modality: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Standardised inputs (n, 1024) of one modality -> logits (n, C), routing weights (n, E), expert logits (n, E, C)."""
+    device = next(model.parameters()).device
+    output = outputs(
+        model, torch.from_numpy(x).to(device), torch.full((len(x),), MODALITIES.index(modality)).to(device)
+    )
+    logits, routing_weights, expert_logits = (
+        t.cpu().numpy() for t in (output.logits, output.routing_weights, output.expert_logits)
+    )
+    return logits, routing_weights, expert_logits
+
+
 def evaluate(
     model: HetMoE, split: Split, statistics: dict[str, Statistics], at_most: int | None = None
 ) -> dict[str, Evaluation]:
     """Modality -> Evaluation over the split's inputs in their order, or the first `at_most` of each modality."""
-    device = next(model.parameters()).device
     model.eval()
     result = {}
     for modality, inputs in split.inputs.items():
         labels = split.labels[modality][:at_most]
-        parts = []
-        for start in range(0, len(labels), 500):
-            x = standardise(inputs[start : min(start + 500, len(labels))], statistics[modality])
-            output = model(torch.from_numpy(x).to(device))
-            parts.append((output.logits.cpu().numpy(), output.routing_weights.cpu().numpy()))
-        logits, routing_weights = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-        result[modality] = Evaluation(logits, routing_weights, labels)
+        chunks = (inputs[start : min(start + 500, len(labels))] for start in range(0, len(labels), 500))
+        parts = [predict(model, standardise(chunk, statistics[modality]), modality) for chunk in chunks]
+        result[modality] = Evaluation(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), labels)
     return result
 
 
 def train(
-    config: ModelConfig,
-    data: Data,
-    statistics: dict[str, Statistics],
+    task: Task,
     recipe: Recipe,
     *,
     seed: int,
@@ -101,35 +122,35 @@ def train(
 ) -> tuple[HetMoE, Progress]:
     """Trains one model, or goes on where an earlier run in `folder` was interrupted, bit for bit on the same machine.
 
-    The loss is cross-entropy plus the model's auxiliary losses. After every epoch the state is saved and a line is
+    The loss is the task's plus the model's auxiliary losses. After every epoch the state is saved and a line is
     written to `folder`/curve.jsonl. On Ctrl-C the current step is finished, the state saved, then KeyboardInterrupt
-    raised. `folder` must belong to this configuration, recipe, seed and data.
+    raised. `folder` must belong to this task, recipe and seed.
     """
     torch.manual_seed(seed)
-    model = HetMoE(config).to(device)
+    model = task.build().to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
     state_file = folder / "state.safetensors"
     progress = _load(state_file, model, optimiser) if state_file.exists() else Progress(0, 0.0, 0.0, [])
     total = recipe.epochs * recipe.steps
-    bar = tqdm(total=total, initial=progress.step, desc=name, position=bar_position, unit="step", dynamic_ncols=True)
+    bar = tqdm(
+        total=total,
+        initial=progress.step,
+        desc=name,
+        position=bar_position,
+        unit="step",
+        dynamic_ncols=True,
+        leave=False,
+    )
     with bar, _deferred_interrupt() as interrupted:
         while progress.step < total:
             epoch, start = divmod(progress.step, recipe.steps)
-            batches = mixed_batches(
-                data.train,
-                statistics,
-                seed=seed,
-                epoch=epoch,
-                steps=recipe.steps,
-                batch_size=recipe.batch_size,
-                start=start,
-            )
             model.train()
             began = time.perf_counter()
-            for x, labels in batches:
+            for batch in task.batches(seed, epoch, start):
+                x, target, modality = (torch.from_numpy(array).to(device) for array in batch)
                 optimiser.param_groups[0]["lr"] = _cosine(recipe.learning_rate, progress.step, total)
-                output = model(torch.from_numpy(x).to(device))
-                loss = F.cross_entropy(output.logits, torch.from_numpy(labels).to(device))
+                output = outputs(model, x, modality)
+                loss = task.loss(output, target)
                 optimiser.zero_grad()
                 (loss + sum(output.auxiliary_losses.values())).backward()
                 torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
@@ -141,8 +162,7 @@ def train(
                     break
             progress.seconds += time.perf_counter() - began
             if progress.step % recipe.steps == 0:
-                _finish_epoch(model, data.validation, statistics, recipe, progress, folder)
-                bar.set_postfix(validation=f"{np.mean(list(progress.curve[-1]['accuracy'].values())):.1%}")
+                _finish_epoch(model, task, recipe, progress, folder)
             _save(state_file, model, optimiser, progress)
             if interrupted.is_set():
                 raise KeyboardInterrupt
@@ -153,20 +173,13 @@ def _cosine(peak: float, step: int, total: int) -> float:
     return peak * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
-def _finish_epoch(
-    model: HetMoE,
-    validation: Split,
-    statistics: dict[str, Statistics],
-    recipe: Recipe,
-    progress: Progress,
-    folder: Path,
-) -> None:
-    evaluations = evaluate(model, validation, statistics, CURVE_INPUTS)
+def _finish_epoch(model: HetMoE, task: Task, recipe: Recipe, progress: Progress, folder: Path) -> None:
+    model.eval()
     progress.curve.append(
         {
             "epoch": progress.step // recipe.steps,
             "loss": progress.loss_sum / recipe.steps,
-            "accuracy": {modality: float(e.correct.mean()) for modality, e in evaluations.items()},
+            "validation": task.validate(model),
         }
     )
     progress.loss_sum = 0.0

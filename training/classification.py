@@ -1,0 +1,176 @@
+"""One run on real data, whatever its model: train on the mixed batches, test on the whole test sets, keep the rows."""
+
+import platform
+from collections.abc import Callable
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from hetmoe.checkpoint import Checkpoint, read_tensors, save_checkpoint, write_tensors
+from hetmoe.config import ModelConfig
+from hetmoe.encoding import Statistics
+from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+from training.data import LABELS, Data, load_splits, mixed_batches, statistics
+from training.grid import Finished, Folder, Settings, bar_position
+from training.loop import Evaluation, Progress, Recipe, Task, evaluate, train
+from training.results import Row, Run
+
+FAMILY = "replica"
+BUDGET = 223_000
+SEEDS = (42, 123, 456)  # the paper's
+
+# Of each modality's validation inputs, for the curves: the whole split would take an eighth of the training time.
+CURVE_INPUTS = 1_000
+
+
+def cross_entropy(output: MoEOutput, target: Tensor) -> Tensor:
+    """Of the mixture, in nats."""
+    return F.cross_entropy(output.logits, target)
+
+
+def classification_task(
+    data: Data,
+    input_statistics: dict[str, Statistics],
+    recipe: Recipe,
+    build: Callable[[], HetMoE],
+    loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
+) -> Task:
+    """Ten classes, four modalities, mixed batches; the curve is accuracy on validation inputs."""
+
+    def validate(model: HetMoE) -> dict[str, float]:
+        evaluations = evaluate(model, data.validation, input_statistics, CURVE_INPUTS)
+        return {modality: float(e.correct.mean()) for modality, e in evaluations.items()}
+
+    batches = partial(mixed_batches, data.train, input_statistics, steps=recipe.steps, batch_size=recipe.batch_size)
+    return Task(build, lambda seed, epoch, start: batches(seed=seed, epoch=epoch, start=start), loss, validate)
+
+
+def classify(
+    run: Run,
+    settings: Settings,
+    config: ModelConfig,
+    recipe: Recipe,
+    command: str,
+    model_class: type[HetMoE] = HetMoE,
+    loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
+) -> Finished:
+    """Trains and tests one model, unless that was done before.
+
+    Besides the grid's files, its folder gets predictions.safetensors: the test logits, (n, C) for each modality; and,
+    for a model that a checkpoint can describe, model.safetensors.
+    """
+    data = load_splits(settings.data_dir)
+    identity = [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint]
+    folder = Folder(run, settings, identity)
+    if before := folder.finished():
+        return before
+    input_statistics = statistics(data.train)
+    with folder.running():
+        task = classification_task(data, input_statistics, recipe, lambda: model_class(config), loss)
+        model, progress = train(
+            task,
+            recipe,
+            seed=int(run.seed),
+            device=torch.device(settings.device),
+            folder=folder.path,
+            name=f"{run.configuration} {run.seed}",
+            bar_position=bar_position(),
+        )
+        evaluations = evaluate(model, data.test, input_statistics)
+        model = model.cpu()
+        rows = _rows(config, evaluations)
+        size = {"parameters": count_parameters(model), "multiply_adds": count_multiply_adds(model)}
+        rows += [row("all", metric, value) for metric, value in size.items()]
+        rows += [row("all", "seconds", round(progress.seconds, 1)), row("all", "steps", progress.step)]
+        logits = {modality: torch.from_numpy(e.logits) for modality, e in evaluations.items()}
+        write_tensors(folder.path / "predictions.safetensors", logits, {})
+        if model_class is HetMoE:
+            metrics = {f"test/{r['modality']}/{r['metric']}": float(r["value"]) for r in rows}
+            provenance = _provenance(run, settings, recipe, command, data, progress)
+            checkpoint = Checkpoint(model, input_statistics, LABELS, metrics, provenance)
+            save_checkpoint(folder.path / "model.safetensors", checkpoint)
+        return folder.finish(rows, curve_rows(progress, "accuracy"))
+
+
+def predicted(folder: Path) -> dict[str, np.ndarray]:
+    """Modality -> (n,) predicted classes of a finished run, in the order of the test sets."""
+    _, logits = read_tensors(folder / "predictions.safetensors")
+    return {modality: tensor.numpy().argmax(1) for modality, tensor in logits.items()}
+
+
+def row(modality: str, metric: str, value: float) -> Row:
+    return {"modality": modality, "metric": metric, "value": str(value)}
+
+
+def curve_rows(progress: Progress, metric: str) -> list[Row]:
+    """The curve in tidy form; `metric` names what the task's validation measures."""
+    rows = []
+    for line in progress.curve:
+        by_modality = line["validation"]
+        measured = [("all", "train_loss", line["loss"]), ("all", metric, float(np.mean(list(by_modality.values()))))]
+        measured += [(modality, metric, value) for modality, value in by_modality.items()]
+        rows += [{"epoch": str(line["epoch"]), **row(*one)} for one in measured]
+    return rows
+
+
+def _rows(config: ModelConfig, evaluations: dict[str, Evaluation]) -> list[Row]:
+    """Accuracy, loss, accuracy per class, routing, and the experts' parts, for each modality and over all.
+
+    Per expert e: `routing_e` its mean weight; `accuracy_of_e` that of its own logits; `accuracy_without_e` that of the
+    mixture with e muted (the others' weights keep their proportions).
+    """
+    rows = []
+    experts = config.expert_labels()
+    for modality, e in evaluations.items():
+        rows += [row(modality, "accuracy", float(e.correct.mean())), row(modality, "loss", e.loss)]
+        for label, name in enumerate(LABELS[modality]):
+            rows.append(row(modality, f"accuracy_{name}", float(e.correct[e.labels == label].mean())))
+        rows += _routing_rows(modality, "routing", experts, e.routing_weights)
+        if len(experts) > 1:
+            for i, expert in enumerate(experts):
+                own = e.expert_logits[:, i]  # n C
+                without = e.logits - e.routing_weights[:, i, None] * own
+                rows.append(row(modality, f"accuracy_of_{expert}", float((own.argmax(1) == e.labels).mean())))
+                rows.append(row(modality, f"accuracy_without_{expert}", float((without.argmax(1) == e.labels).mean())))
+    spatial = evaluations["spatial"]
+    airplanes = spatial.routing_weights[spatial.labels == LABELS["spatial"].index("airplane")]
+    rows += _routing_rows("spatial", "routing_of_airplane", experts, airplanes)  # the original's page: one, 74.3 %
+    rows.append(row("all", "accuracy", float(np.mean([e.correct.mean() for e in evaluations.values()]))))
+    return rows
+
+
+def _routing_rows(modality: str, metric: str, experts: tuple[str, ...], routing_weights: np.ndarray) -> list[Row]:
+    """Mean weight of each expert over (n, E) routing weights."""
+    means = routing_weights.mean(0, dtype=np.float64).tolist()
+    return [row(modality, f"{metric}_{e}", mean) for e, mean in zip(experts, means, strict=True)]
+
+
+def _provenance(
+    run: Run, settings: Settings, recipe: Recipe, command: str, data: Data, progress: Progress
+) -> dict[str, Any]:
+    return {
+        "command": command,
+        "family": run.family,
+        "configuration": run.configuration,
+        "budget": int(run.budget),
+        "seed": int(run.seed),
+        "steps": progress.step,
+        "recipe": asdict(recipe),
+        "data_fingerprint": data.fingerprint,
+        "commit": settings.commit,
+        "device": settings.device,
+        "machine": platform.machine(),
+        "versions": {
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "numpy", "scipy", "pillow")},
+        },
+        "date": datetime.now(UTC).date().isoformat(),
+    }
