@@ -119,7 +119,7 @@ def test_temporal_noise_is_autoregressive(monkeypatch):
     past = np.stack([z[:, 1:-1].ravel(), z[:, :-2].ravel()], axis=1)
     fitted = np.linalg.lstsq(past, z[:, 2:].ravel(), rcond=None)[0]
     np.testing.assert_allclose(fitted, [1.2, -0.4], atol=0.01)
-    assert z[:, :20].std() == pytest.approx(z.std(), rel=0.1)  # stationary: the start is like the rest
+    assert z[:, 0].std() == pytest.approx(z.std(), rel=0.2)  # stationary: the start is like the rest
 
 
 def test_spectral_target_is_the_tallest_bin_and_unambiguous():
@@ -241,18 +241,34 @@ def test_a_step_is_the_same_whatever_the_start(start):
 
 
 def test_no_input_is_ever_drawn_twice():
-    """Neither in another step, epoch or seed (also where the numbers are those of another stream) nor in the test set
-    and the calibration draw."""
+    """Neither in another step, epoch or seed, nor in the test set."""
     seen = [
         x
         for seed, epoch in [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 3)]
         for x, *_ in mixed_batches(seed, epoch, 20, batch_size=8)
     ]
     seen += list(generators.test_set().inputs.values())
-    for i, modality in enumerate(MODALITIES):
-        seen.append(generators._standardised(modality, generators._rng(generators.CALIBRATION, i), 100)[0])
     rows = np.concatenate(seen)
-    assert len({row.tobytes() for row in rows}) == len(rows) == 6 * 20 * 8 + 8_000 + 400
+    assert len({row.tobytes() for row in rows}) == len(rows) == 6 * 20 * 8 + 8_000
+
+
+def test_streams_of_random_numbers_never_coincide(monkeypatch):
+    """Also where the key of one is that of another with zeros after it, which NumPy's seeds alone do not tell apart."""
+    opened, make = [], generators._rng
+
+    def opening(*key: int) -> np.random.Generator:
+        opened.append(make(*key))
+        return make(*key)
+
+    monkeypatch.setattr(generators, "_rng", opening)
+    for cached in (statistics, generators.test_set):
+        cached.cache_clear()
+        cached()
+    assert len(opened) == 2 * 4
+    for seed, epoch in itertools.product(range(3), repeat=2):
+        list(mixed_batches(seed, epoch, 33, batch_size=4))
+    assert len(opened) == 2 * 4 + 9 * 3 * 5
+    assert len({rng.random() for rng in opened}) == len(opened)
 
 
 def test_batch_size_must_be_a_multiple_of_four():
