@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.inference import DEVICES, choose_device
-from training import controls, realdata
+from training import controls, realdata, synthetic
 from training.card import write_card
 from training.classification import SEEDS
 from training.data import DataError, load_splits
@@ -25,10 +25,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m training", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
 
-    def grid(name: str, help: str, configurations: list[str], seeds: tuple[int, ...]) -> argparse.ArgumentParser:
+    def grid(name: str, help: str, configurations: list[str], seeds: tuple[int, ...] | None) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help)
         command.add_argument("--configurations", nargs="+", choices=configurations, default=configurations, metavar="C")
-        command.add_argument("--seeds", nargs="+", type=int, default=list(seeds), metavar="SEED")
+        command.add_argument("--seeds", nargs="+", type=int, default=seeds and list(seeds), metavar="SEED")
         command.add_argument("--device", choices=DEVICES, default="auto")
         command.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
         command.add_argument("--quick", action="store_true", help="one seed and a short recipe, into runs/quick")
@@ -41,6 +41,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         grid("controls", "what else could explain the real-data result", list(controls.CONTROLS), SEEDS),
     ):
         command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
+    help = f"regression on four generators: {synthetic.RECIPE.epochs * synthetic.RECIPE.steps} steps, many budgets"
+    command = grid("synthetic", help, list(synthetic.EXPERTS), None)
+    command.add_argument("--budgets", nargs="+", type=int, metavar="PARAMETERS")
+    command.add_argument("--long", action="store_true", help="5,000 steps, two budgets, three seeds")
     report = commands.add_parser("report", help="tables, figures and model card from the results so far")
     report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
@@ -120,6 +124,16 @@ def run_controls(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_synthetic(options: argparse.Namespace) -> int:
+    seeds = options.seeds
+    if options.quick:
+        seeds = (seeds or list(synthetic.SEEDS))[:1]
+    output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
+    runs = synthetic.runs(options.configurations, options.budgets, seeds, options.long)
+    run_command(options, runs, synthetic.execute, output / "training" / "results" / "synthetic.csv")
+    return 0
+
+
 def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
     rows = read(results / "realdata.csv")
@@ -130,7 +144,7 @@ def run_report(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"realdata": run_realdata, "controls": run_controls, "report": run_report}
+COMMANDS = {"realdata": run_realdata, "controls": run_controls, "synthetic": run_synthetic, "report": run_report}
 
 if __name__ == "__main__":
     sys.exit(main())

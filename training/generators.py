@@ -22,10 +22,11 @@ from scipy import fft, signal
 from hetmoe.encoding import MODALITIES, N_INPUTS, SIDE, Statistics, standardise
 
 N_TEST = 8_000  # 2,000 of each modality, fixed, shared by all models
+N_VALIDATION = 1_000  # likewise, for the curves
 N_CALIBRATION = 8_192  # of each modality: the variance of a target is then known to about 2 %
 CHUNK = 16  # steps that are generated together, so that numpy's overhead per call vanishes
 
-TRAINING, TEST, CALIBRATION = range(3)  # the streams of random numbers
+TRAINING, TEST, CALIBRATION, VALIDATION = range(4)  # the streams of random numbers
 
 
 class Sample(NamedTuple):
@@ -209,7 +210,17 @@ def _standardised(modality: str, rng: np.random.Generator, n: int) -> tuple[np.n
 @cache
 def test_set() -> Sample:
     """The fixed test set, 2,000 of each modality, from a stream that no training batch uses. Not to be written to."""
-    drawn = {m: _standardised(m, _rng(TEST, i), N_TEST // len(MODALITIES)) for i, m in enumerate(MODALITIES)}
+    return _sample(TEST, N_TEST)
+
+
+@cache
+def validation_set() -> Sample:
+    """As `test_set`, 250 of each modality from a stream of its own."""
+    return _sample(VALIDATION, N_VALIDATION)
+
+
+def _sample(stream: int, n: int) -> Sample:
+    drawn = {m: _standardised(m, _rng(stream, i), n // len(MODALITIES)) for i, m in enumerate(MODALITIES)}
     return Sample({m: x for m, (x, _) in drawn.items()}, {m: target for m, (_, target) in drawn.items()})
 
 
