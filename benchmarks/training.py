@@ -23,9 +23,10 @@ import torch
 from hetmoe.config import CONFIGURATIONS, match_parameters
 from hetmoe.encoding import MODALITIES, N_INPUTS, Statistics
 from hetmoe.model import HetMoE, count_multiply_adds
+from training.classification import BUDGET, classification_task
 from training.data import Data, Split
+from training.grid import available_cores
 from training.loop import Recipe, train
-from training.realdata import BUDGET, available_cores
 
 ORIGINAL_MS = {"heterogeneous": 165, "hybrid": 117, "homogeneous": 9}  # a step of 64 of the original code, two cores
 WARM_UP = 10  # steps
@@ -73,15 +74,15 @@ def _prepare(barrier: Barrier) -> None:
 def _run(configuration: str, setting: Setting, steps: int) -> float:
     torch.set_num_threads(setting.threads)
     data, statistics = _random_data(), {m: Statistics(0.0, 1.0) for m in MODALITIES}
+    config = match_parameters(configuration, BUDGET)
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
         for name, n in (("warm-up", WARM_UP), ("measured", steps)):
             _start.wait()
+            recipe = Recipe(epochs=1, steps=n)
             _, progress = train(
-                match_parameters(configuration, BUDGET),
-                data,
-                statistics,
-                Recipe(epochs=1, steps=n),
+                classification_task(data, statistics, recipe, lambda: HetMoE(config)),
+                recipe,
                 seed=0,
                 device=torch.device(setting.device),
                 folder=Path(folder) / name,

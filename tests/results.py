@@ -5,6 +5,7 @@ from pathlib import Path
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES
+from training.data import LABELS
 from training.results import CURVE_COLUMNS, Row, Run, replace_run
 
 EXPERTS = {
@@ -38,9 +39,14 @@ def write_results(
             rows = [_row("all", "accuracy", overall), _row("all", "parameters", 223_000 - i)]
             rows.append(_row("all", "multiply_adds", 4_000_000))
             for modality, value in zip(MODALITIES, values, strict=True):
-                rows += [_row(modality, "accuracy", value), _row(modality, "accuracy_go", value - 0.1)]
-                experts = zip(EXPERTS[configuration], WEIGHTS, strict=True)
-                rows += [_row(modality, f"routing_{expert}", weight) for expert, weight in experts]
+                rows.append(_row(modality, "accuracy", value))
+                *others, last = LABELS[modality]
+                rows += [_row(modality, f"accuracy_{label}", value + 0.01) for label in others]
+                rows.append(_row(modality, f"accuracy_{last}", value - 0.09))
+                for expert, weight in zip(EXPERTS[configuration], WEIGHTS, strict=True):
+                    rows.append(_row(modality, f"routing_{expert}", weight))
+                    rows.append(_row(modality, f"accuracy_of_{expert}", 0.1))
+                    rows.append(_row(modality, f"accuracy_without_{expert}", value / 2))
             if "spatial" in EXPERTS[configuration]:
                 rows.append(_row("spatial", "routing_of_airplane_spatial", 0.55))
             replace_run(folder / "realdata.csv", run, rows)

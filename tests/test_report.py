@@ -118,7 +118,7 @@ def test_card(rows: list[Row]) -> None:
     assert "python -m training realdata --configurations hybrid --seeds 42\n" in text
     assert realdata_table(rows) in text
     assert gain_text(rows) in text
-    assert "61 of 100 grey pictures (hardest: “go”, 51)" in text
+    assert "61 of 100 grey pictures (hardest: “truck”, 52)" in text
     assert "10,564 training" in text
     assert "Opus at about 34 kbit/s" in text
     assert "`0123456789ab+`" in text

@@ -9,6 +9,7 @@ from pathlib import Path
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.inference import DEVICES, choose_device
 from training import controls, realdata, synthetic
+from training.audit import audit_command
 from training.card import write_card
 from training.classification import SEEDS
 from training.data import DataError, load_splits
@@ -19,6 +20,10 @@ from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 
 PROJECT = Path(__file__).parent.parent
+
+
+class RunsFailed(Exception):
+    """Runs of a grid that failed, each with its reason."""
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -45,6 +50,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command = grid("synthetic", help, list(synthetic.EXPERTS), None)
     command.add_argument("--budgets", nargs="+", type=int, metavar="PARAMETERS")
     command.add_argument("--long", action="store_true", help="5,000 steps, two budgets, three seeds")
+    command = commands.add_parser("audit", help="whom a checkpoint serves how well, and whether its experts work")
+    command.add_argument("checkpoints", nargs="*", type=Path, help="default: the published ones")
+    command.add_argument("--device", choices=DEVICES, default="auto")
+    command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
+    command.add_argument("--output", type=Path, default=PROJECT, help="folder for results (default: this project)")
     report = commands.add_parser("report", help="tables, figures and model card from the results so far")
     report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
@@ -58,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
         return 130
-    except (CannotDraw, DataError, ResultsError, OSError, ValueError) as error:
+    except (CannotDraw, DataError, ResultsError, RunsFailed, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -72,12 +82,14 @@ def run_command(
 ) -> tuple[list[Finished], Settings]:
     """Runs a grid; every finished run goes at once into `results`, a CSV, and its curve into the one beside it.
 
-    Raises RuntimeError, when all others are done, if runs have failed.
+    Raises RunsFailed, when all others are done, if runs have failed.
     """
     curves = results.with_name(f"{results.stem}_curves.csv")
     for path, columns in ((results, ()), (curves, CURVE_COLUMNS)):
         read(path, *[columns] if columns else [])  # a foreign file is better noticed before the runs than after
     device = str(choose_device(options.device))
+    if "data_dir" in options:
+        load_splits(options.data_dir)  # download and encode once, before several workers want to
     cores = available_cores()
     parallel = min(options.jobs or (cores if device == "cpu" else 1), len(runs))
     threads = max(1, cores // parallel)
@@ -94,7 +106,10 @@ def run_command(
     failed = run_grid(runs, execute, settings, parallel, record)
     if failed:
         names = "; ".join(f"{f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}" for f in failed)
-        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed, the others are recorded. {names}")
+        raise RunsFailed(
+            f"{len(failed)} of {len(runs)} runs failed, the others are recorded; the same command tries them again, "
+            f"and failed.txt in their folders says more. {names}"
+        )
     return finished, settings
 
 
@@ -107,7 +122,6 @@ def output_of(options: argparse.Namespace) -> tuple[Path, list[int]]:
 def run_realdata(options: argparse.Namespace) -> int:
     output, seeds = output_of(options)
     results = output / "training" / "results" / "realdata.csv"
-    load_splits(options.data_dir)  # download and encode once, before several workers want to
     runs = realdata.runs(options.configurations, seeds)
     run_command(options, runs, realdata.execute, results, lambda f: realdata.publish(f, output / "weights"))
     print(realdata_report(read(results)))
@@ -117,7 +131,6 @@ def run_realdata(options: argparse.Namespace) -> int:
 def run_controls(options: argparse.Namespace) -> int:
     output, seeds = output_of(options)
     results = output / "training" / "results" / "controls.csv"
-    load_splits(options.data_dir)
     finished, settings = run_command(options, controls.runs(options.configurations, seeds), controls.execute, results)
     for run, rows in controls.complementarity(finished, settings):
         replace_run(results, run, rows)
@@ -134,6 +147,13 @@ def run_synthetic(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_audit(options: argparse.Namespace) -> int:
+    paths = options.checkpoints or sorted((PROJECT / "weights").glob("*.safetensors"))
+    results = options.output / "training" / "results"
+    print(audit_command(paths, options.data_dir, str(choose_device(options.device)), results))
+    return 0
+
+
 def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
     rows = read(results / "realdata.csv")
@@ -144,7 +164,7 @@ def run_report(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"realdata": run_realdata, "controls": run_controls, "synthetic": run_synthetic, "report": run_report}
+COMMANDS = {"realdata": run_realdata, "controls": run_controls, "synthetic": run_synthetic, "audit": run_audit, "report": run_report}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -6,6 +6,7 @@ from string import Template
 from hetmoe.checkpoint import Checkpoint, load_checkpoint
 from hetmoe.encoding import MODALITIES
 from hetmoe.model import count_parameters
+from training.data import LABELS
 from training.findings import summary
 from training.loop import write_text
 from training.report import airplane_text, gain_text, realdata_table, routing_table
@@ -80,13 +81,8 @@ def _right(rows: list[Row]) -> str:
     parts = []
     for m in MODALITIES:
         accuracy = summary(rows, "heterogeneous", m)
-        classes = {
-            r["metric"].removeprefix("accuracy_")
-            for r in rows
-            if r["modality"] == m and r["metric"].startswith("accuracy_")
-        }
         by_class = {
-            name: s.mean for name in sorted(classes) if (s := summary(rows, "heterogeneous", m, f"accuracy_{name}"))
+            name: s.mean for name in LABELS[m] if (s := summary(rows, "heterogeneous", m, f"accuracy_{name}"))
         }
         if accuracy and by_class:
             hardest = min(by_class, key=lambda name: by_class[name])

@@ -24,6 +24,9 @@ from training.baselines import Oracle
 from training.data import Split
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x (B, 1024) float32, target (B,), modality (B,) int64
+OptimiserState = dict[int, dict[str, Tensor]]  # AdamW's, for each parameter by its number: step, exp_avg, exp_avg_sq
+
+STATE = "state.safetensors"  # in a run's folder
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,8 @@ def evaluate(
         labels = split.labels[modality][:at_most]
         chunks = (inputs[start : min(start + 500, len(labels))] for start in range(0, len(labels), 500))
         parts = [predict(model, standardise(chunk, statistics[modality]), modality) for chunk in chunks]
-        result[modality] = Evaluation(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), labels)
+        logits, routing_weights, expert_logits = map(np.concatenate, zip(*parts, strict=True))
+        result[modality] = Evaluation(logits, routing_weights, expert_logits, labels)
     return result
 
 
@@ -129,26 +133,17 @@ def train(
     torch.manual_seed(seed)
     model = task.build().to(device)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
-    state_file = folder / "state.safetensors"
-    progress = _load(state_file, model, optimiser) if state_file.exists() else Progress(0, 0.0, 0.0, [])
+    state, progress = load_state(folder, model)
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     total = recipe.epochs * recipe.steps
-    bar = tqdm(
-        total=total,
-        initial=progress.step,
-        desc=name,
-        position=bar_position,
-        unit="step",
-        dynamic_ncols=True,
-        leave=False,
-    )
-    with bar, _deferred_interrupt() as interrupted:
+    with step_bar(name, progress.step, total, bar_position) as bar, deferred_interrupt() as interrupted:
         while progress.step < total:
             epoch, start = divmod(progress.step, recipe.steps)
             model.train()
             began = time.perf_counter()
             for batch in task.batches(seed, epoch, start):
                 x, target, modality = (torch.from_numpy(array).to(device) for array in batch)
-                optimiser.param_groups[0]["lr"] = _cosine(recipe.learning_rate, progress.step, total)
+                optimiser.param_groups[0]["lr"] = cosine(recipe.learning_rate, progress.step, total)
                 output = outputs(model, x, modality)
                 loss = task.loss(output, target)
                 optimiser.zero_grad()
@@ -161,15 +156,14 @@ def train(
                 if interrupted.is_set():
                     break
             progress.seconds += time.perf_counter() - began
-            if progress.step % recipe.steps == 0:
-                _finish_epoch(model, task, recipe, progress, folder)
-            _save(state_file, model, optimiser, progress)
+            save_state(folder, task, recipe, model, optimiser.state_dict()["state"], progress)
             if interrupted.is_set():
                 raise KeyboardInterrupt
     return model.eval(), progress
 
 
-def _cosine(peak: float, step: int, total: int) -> float:
+def cosine(peak: float, step: int, total: int) -> float:
+    """The rate of a step, from `peak` at step 0 to 0 at `total`."""
     return peak * 0.5 * (1 + math.cos(math.pi * step / total))
 
 
@@ -202,28 +196,40 @@ def write_bytes(path: Path, content: bytes) -> None:
         part.unlink(missing_ok=True)
 
 
-def _save(path: Path, model: HetMoE, optimiser: torch.optim.Optimizer, progress: Progress) -> None:
+def save_state(
+    folder: Path, task: Task, recipe: Recipe, model: HetMoE, optimiser: OptimiserState, progress: Progress
+) -> None:
+    """Keeps what `load_state` needs to go on from here; at the end of an epoch, puts it on the curve first."""
+    if progress.step % recipe.steps == 0:
+        _finish_epoch(model, task, recipe, progress, folder)
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    for i, state in optimiser.state_dict()["state"].items():
+    for i, state in optimiser.items():
         tensors |= {f"optimiser.{i}.{name}": tensor for name, tensor in state.items()}
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    write_tensors(path, tensors, {"progress": json.dumps(asdict(progress))})
+    write_tensors(folder / STATE, tensors, {"progress": json.dumps(asdict(progress))})
 
 
-def _load(path: Path, model: HetMoE, optimiser: torch.optim.Optimizer) -> Progress:
-    metadata, tensors = read_tensors(path)
+def load_state(folder: Path, model: HetMoE) -> tuple[OptimiserState, Progress]:
+    """Puts a run's model where it was left; the rest of its state. The beginning, if nothing was saved in `folder`."""
+    optimiser: OptimiserState = {}
+    if not (folder / STATE).exists():
+        return optimiser, Progress(0, 0.0, 0.0, [])
+    metadata, tensors = read_tensors(folder / STATE)
     model.load_state_dict({name.removeprefix("model."): t for name, t in tensors.items() if name.startswith("model.")})
-    state: dict[int, dict[str, torch.Tensor]] = {}
     for name, tensor in tensors.items():
         if name.startswith("optimiser."):
             _, i, key = name.split(".")
-            state.setdefault(int(i), {})[key] = tensor
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
-    return Progress(**json.loads(metadata["progress"]))
+            optimiser.setdefault(int(i), {})[key] = tensor
+    return optimiser, Progress(**json.loads(metadata["progress"]))
+
+
+def step_bar(name: str, done: int, total: int, position: int) -> tqdm:
+    """The progress bar of a run."""
+    return tqdm(total=total, initial=done, desc=name, position=position, unit="step", dynamic_ncols=True, leave=False)
 
 
 @contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
+def deferred_interrupt() -> Iterator[threading.Event]:
     """Within the block, the first Ctrl-C only sets the event, so that no step is left half done; the second acts."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
