@@ -206,7 +206,7 @@ def test_a_finished_run_is_not_trained_again(data, uninterrupted, tmp_path, monk
 
 def test_the_second_ctrl_c_acts_at_once():
     before = signal.getsignal(signal.SIGINT)
-    with loop._deferred_interrupt() as interrupted:
+    with loop.deferred_interrupt() as interrupted:
         assert not interrupted.is_set()
         ctrl_c()
         assert interrupted.is_set()
@@ -240,7 +240,7 @@ def test_the_papers_recipe():
 
 def test_cosine_by_hand():
     """0.5 (1 + cos(pi t / T)): 1, (2 + √2) / 4, 1/2, (2 - √2) / 4, 0 at the quarters."""
-    values = [loop._cosine(1e-3, step, 100) for step in (0, 25, 50, 75, 100)]
+    values = [loop.cosine(1e-3, step, 100) for step in (0, 25, 50, 75, 100)]
     quarter = math.sqrt(2) / 4
     np.testing.assert_allclose(values, [1e-3, 1e-3 * (0.5 + quarter), 5e-4, 1e-3 * (0.5 - quarter), 0], atol=1e-15)
 
