@@ -12,7 +12,7 @@ from tests.tiny import tiny_checkpoint
 from training.__main__ import main
 from training.card import DATA_SETS, card, write_card
 from training.findings import PAPER_ACCURACY, relative_gain
-from training.report import airplane_text, gain_text, realdata_report, realdata_table, routing_table
+from training.realdata_tables import airplane_text, gain_text, realdata_report, realdata_table, routing_table
 from training.results import ResultsError, Row, read
 
 ROOT = Path(__file__).parents[1]

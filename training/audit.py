@@ -12,8 +12,8 @@ from training.audit_measures import Measurement, audit, measurements, parts
 from training.audit_verdicts import CHECKS, Verdict, extremes, verdicts
 from training.data import LABELS, load_splits
 from training.loop import evaluate
-from training.report import MISSING, table
 from training.results import Row, Run, read, replace_run, run_of
+from training.tables import MISSING, table
 
 RUN = ("family", "configuration", "budget", "seed")  # what a checkpoint's provenance must say
 Runs = dict[str, list[Row]]  # a run's label -> its rows

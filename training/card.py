@@ -9,7 +9,7 @@ from hetmoe.model import count_parameters
 from training.data import LABELS
 from training.findings import summary
 from training.loop import write_text
-from training.report import airplane_text, gain_text, realdata_table, routing_table
+from training.realdata_tables import airplane_text, gain_text, realdata_table, routing_table
 from training.results import ResultsError, Row
 
 TEMPLATE = Path(__file__).with_name("card.md")
@@ -81,9 +81,7 @@ def _right(rows: list[Row]) -> str:
     parts = []
     for m in MODALITIES:
         accuracy = summary(rows, "heterogeneous", m)
-        by_class = {
-            name: s.mean for name in LABELS[m] if (s := summary(rows, "heterogeneous", m, f"accuracy_{name}"))
-        }
+        by_class = {name: s.mean for name in LABELS[m] if (s := summary(rows, "heterogeneous", m, f"accuracy_{name}"))}
         if accuracy and by_class:
             hardest = min(by_class, key=lambda name: by_class[name])
             parts.append(
