@@ -132,7 +132,7 @@ def _count(module: type[nn.Module], *sizes: int) -> int:
 
 
 def _fit_expert(name: str, share: float, n_outputs: int) -> Iterator[tuple[ExpertConfig, int]]:
-    """The expert of each width that fits, the widest first, as close to `share` parameters as it comes; and its count."""
+    """The expert of each width that fits, widest first, as close to `share` parameters as it comes; and its count."""
     expert = EXPERTS[name]
     widths = list(
         takewhile(

@@ -1,5 +1,6 @@
 """Checkpoints: bit for bit back, whole or not at all, and refused by name when anything does not fit."""
 
+import dataclasses
 import json
 import math
 import pickle
@@ -14,7 +15,8 @@ from safetensors.torch import load_file, save_file
 
 from hetmoe import checkpoint
 from hetmoe.checkpoint import FORMAT, KEY, CheckpointError, load_checkpoint, read_tensors, save_checkpoint
-from tests.tiny import SAMPLES, tiny_checkpoint
+from hetmoe.model import HetMoE
+from tests.tiny import SAMPLES, tiny_checkpoint, tiny_config
 
 
 @pytest.fixture
@@ -63,6 +65,28 @@ def test_round_trip_bit_for_bit(tmp_path, configuration):
     x = torch.randn(3, 1024)
     for one, other in zip(saved.model(x)[:3], loaded.model(x)[:3], strict=True):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("routing", ["top-1", "uniform"])
+def test_round_trip_of_a_control(tmp_path, routing):
+    config = dataclasses.replace(tiny_config(), routing=routing)
+    saved = dataclasses.replace(tiny_checkpoint(), model=HetMoE(config).eval())
+    save_checkpoint(tmp_path / "model.safetensors", saved)
+    loaded = load_checkpoint(tmp_path / "model.safetensors").model
+    assert loaded.config == config
+    x = torch.randn(3, 1024)
+    for one, other in zip(saved.model(x)[:3], loaded(x)[:3], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_a_file_from_before_there_was_a_choice_of_routing(path):
+    """As the published ones are."""
+    config = header_of(path)["config"]
+    assert config.pop("routing") == "learned"
+    rewrite(path, config=config)
+    loaded, x = load_checkpoint(path).model, torch.randn(3, 1024)
+    assert loaded.config == tiny_config()
+    assert torch.equal(loaded(x).logits, tiny_checkpoint().model(x).logits)
 
 
 def test_floats_in_the_header_keep_every_bit(tmp_path):

@@ -308,13 +308,15 @@ def test_statistics_are_of_the_inputs_before_standardising(loaded):
     assert found["relational"].mean > 0.5 and found["spatial"].std < 0.5
 
 
-def batches(loaded, **changes) -> list[tuple[np.ndarray, np.ndarray]]:
+def batches(loaded, **changes) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
     settings = {"seed": 42, "epoch": 0, "steps": 5, "batch_size": 16, **changes}
     return list(mixed_batches(loaded.train, statistics(loaded.train), **settings))
 
 
 def same(a, b) -> bool:
-    return len(a) == len(b) and all((x == u).all() and (y == v).all() for (x, y), (u, v) in zip(a, b, strict=True))
+    return len(a) == len(b) and all(
+        np.array_equal(u, v) for one, other in zip(a, b, strict=True) for u, v in zip(one, other, strict=True)
+    )
 
 
 def test_batches_are_a_pure_function_of_seed_and_epoch(loaded):
@@ -332,11 +334,12 @@ def test_batches_hold_each_modality_equally_often_and_nothing_twice(loaded):
         for x, y in zip(loaded.train.inputs[modality], loaded.train.labels[modality], strict=True):
             rows[data.standardise(x, standard[modality]).tobytes()] = (modality, y)
     seen = []
-    for x, y in batches(loaded):
-        assert x.shape == (16, 1024) and x.dtype == np.float32 and y.dtype == np.int64
+    for x, y, indices in batches(loaded):
+        assert x.shape == (16, 1024) and x.dtype == np.float32 and y.dtype == indices.dtype == np.int64
         found = [rows[row.tobytes()] for row in x]
         assert [label for _, label in found] == y.tolist()
         modalities = [modality for modality, _ in found]
+        assert [MODALITIES[i] for i in indices] == modalities
         assert all(modalities.count(modality) == 4 for modality in MODALITIES)
         assert modalities != sorted(modalities, key=MODALITIES.index)
         seen += [row.tobytes() for row in x]
@@ -347,7 +350,7 @@ def test_small_data_sets_are_drawn_in_rounds(loaded):
     speech = {
         data.standardise(x, statistics(loaded.train)["temporal"]).tobytes() for x in loaded.train.inputs["temporal"]
     }
-    drawn = [row.tobytes() for x, _ in batches(loaded, steps=12) for row in x]
+    drawn = [row.tobytes() for x, *_ in batches(loaded, steps=12) for row in x]
     counts = [drawn.count(row) for row in speech]
     assert sum(counts) == 12 * 4 and set(counts) == {2, 3}
 

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import training.baselines  # noqa: F401 - registers "resnet", which other tests may or may not have imported before
 from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import N_INPUTS
 from hetmoe.experts import EXPERTS, Expert, Relational, Spatial, Spectral, Temporal, register_expert, spectral_filter
@@ -117,7 +118,7 @@ def test_a_name_is_registered_once(toy):
 
 
 def test_an_unregistered_expert_is_unknown():
-    with pytest.raises(ValueError, match="unknown expert 'toy'; registered are ffn, relational, spatial"):
+    with pytest.raises(ValueError, match="unknown expert 'toy'; registered are ffn, relational, resnet, spatial"):
         ModelConfig((ExpertConfig("toy", 3, 4),))
 
 

@@ -1,10 +1,12 @@
 """The mixture: parity with its parts, and what it costs."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig, match_parameters
+from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig, Routing, match_parameters
 from hetmoe.experts import FFN, Relational, Spectral
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
 from hetmoe.routing import Router, entropy_loss, load_balance_loss
@@ -54,8 +56,9 @@ def test_auxiliary_losses_are_those_of_the_routing_weights_and_reach_the_router_
         assert all(p.grad is None for p in model.experts.parameters())
 
 
-def last_layer(router: Router) -> nn.Linear:
-    layer = router.mlp[2]
+def last_layer(model: HetMoE) -> nn.Linear:
+    assert isinstance(model.router, Router)
+    layer = model.router.mlp[2]
     assert isinstance(layer, nn.Linear)
     return layer
 
@@ -66,7 +69,7 @@ def test_with_equal_experts_the_router_is_irrelevant():
         expert.load_state_dict(model.experts[0].state_dict())
     for seed in range(3):
         torch.manual_seed(seed)
-        nn.init.normal_(last_layer(model.router).weight, std=5)
+        nn.init.normal_(last_layer(model).weight, std=5)
         output = model(x)
         assert output.routing_weights.std() > 0.1
         torch.testing.assert_close(output.logits, model.experts[0](x))
@@ -77,8 +80,8 @@ def test_with_equal_experts_the_router_is_irrelevant():
 def test_a_one_hot_router_gives_exactly_that_expert(configuration, chosen):
     model, x = tiny_model(configuration), torch.randn(5, 1024)
     with torch.no_grad():
-        last_layer(model.router).weight.zero_()
-        last_layer(model.router).bias.copy_(1000 * torch.eye(4)[chosen])
+        last_layer(model).weight.zero_()
+        last_layer(model).bias.copy_(1000 * torch.eye(4)[chosen])
     output = model(x)
     assert torch.equal(output.routing_weights, torch.eye(4)[chosen].expand(5, 4))
     assert torch.equal(output.logits, model.experts[chosen](x))
@@ -91,6 +94,60 @@ def test_one_expert_is_the_plain_network(expert):
     output = model(x)
     assert torch.equal(output.logits, model.experts[0](x))
     assert [loss.item() for loss in output.auxiliary_losses.values()] == [0, 0]
+
+
+# The controls' routing
+
+
+def routed(routing: Routing) -> HetMoE:
+    """The tiny heterogeneous model with other routing, its weights those of the learned one as far as it has them."""
+    model = HetMoE(replace(tiny_config(), routing=routing))
+    model.load_state_dict(tiny_model().state_dict(), strict=routing != "uniform")
+    return model.eval()
+
+
+def test_uniform_routing_is_the_mean_of_the_experts_without_a_router():
+    model, x = routed("uniform"), torch.randn(5, 1024)
+    output = model(x)
+    torch.testing.assert_close(output.logits, torch.stack([expert(x) for expert in model.experts]).mean(0))
+    assert torch.equal(output.routing_weights, torch.full((5, 4), 1 / 4))
+    assert [loss.item() for loss in output.auxiliary_losses.values()] == pytest.approx([0, 0], abs=1e-7)
+    assert {name.partition(".")[0] for name in model.state_dict()} == {"experts"}
+    learned = tiny_model()
+    assert count_parameters(model) == count_parameters(learned) - count_parameters(learned.router)
+
+
+def test_top_one_routing_answers_with_the_likeliest_expert_alone():
+    model, x = routed("top-1"), torch.randn(40, 1024)
+    with torch.no_grad():
+        last_layer(model).weight.mul_(20)  # so that the inputs differ in their likeliest expert
+    output = model(x)
+    chosen = model.router(x).argmax(-1)
+    assert len(chosen.unique()) > 1
+    assert torch.equal(output.routing_weights, torch.eye(4)[chosen])
+    torch.testing.assert_close(output.logits, output.expert_logits[torch.arange(40), chosen], rtol=0, atol=0)
+
+
+def test_top_one_routing_has_the_auxiliary_losses_of_the_soft_weights():
+    """Those of the hard ones would be constant in the router, and entropy at its maximum."""
+    hard, soft, x = routed("top-1"), routed("learned"), torch.randn(6, 1024)
+    assert hard(x).auxiliary_losses == soft(x).auxiliary_losses
+    weights = soft(x).routing_weights
+    assert torch.equal(hard(x).auxiliary_losses["entropy"], entropy_loss(weights))
+    assert not torch.equal(entropy_loss(weights), entropy_loss(hard(x).routing_weights))
+    sum(hard(x).auxiliary_losses.values()).backward()
+    assert all(p.grad is not None and p.grad.any() for p in hard.router.parameters())
+
+
+def test_top_one_routing_learns_from_the_experts_that_were_not_chosen():
+    """The gradient of the router's weight for expert i is f_i(x): by the loss y_0 it is f_i(x)_0, for all four."""
+    model, x = routed("top-1"), torch.randn(1, 1024)
+    output = model(x)
+    output.routing_weights.retain_grad()
+    output.logits[0, 0].backward()
+    assert output.routing_weights.grad is not None
+    torch.testing.assert_close(output.routing_weights.grad[0], output.expert_logits[0, :, 0])
+    assert all(p.grad is not None and p.grad.any() for p in model.router.parameters())
 
 
 @pytest.mark.parametrize("shape", [(1024,), (2, 1023), (2, 1, 1024), (2, 32, 32), (0,)])
@@ -140,6 +197,11 @@ def test_multiply_adds_of_fft_by_hand():
     products = 4 * 3 * 513
     assert expert.uncounted_multiply_adds() == transforms + products == 108_556
     assert count_multiply_adds(expert) == 108_556 + 3 * 64 * 5 + 5 * 10
+
+
+def test_the_cost_of_a_mixture_without_a_router_by_hand():
+    model = HetMoE(ModelConfig((ExpertConfig("ffn", 6, 5),) * 4, routing="uniform"))
+    assert count_multiply_adds(model) == 4 * (1024 * 6 + 6 * 5 + 5 * 10) + 4 * 10
 
 
 @every_configuration

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hetmoe.routing import Router, entropy_loss, load_balance_loss
+from hetmoe.routing import Router, UniformRouter, entropy_loss, load_balance_loss, top_one
 
 LOSSES = {"load_balance": load_balance_loss, "entropy": entropy_loss}
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
@@ -32,6 +32,50 @@ def test_routing_weights_are_positive_and_sum_to_one(batch, n_experts):
 def test_the_router_is_a_two_layer_mlp():
     parameters = sum(p.numel() for p in Router(16, 4).parameters())
     assert parameters == (1024 * 16 + 16) + (16 * 4 + 4)
+
+
+# The controls' routing
+
+
+@pytest.mark.parametrize(("batch", "n_experts"), [(1, 4), (5, 1), (7, 3)])
+def test_uniform_routing_is_one_e_th_for_each_whatever_the_input(batch, n_experts):
+    router = UniformRouter(n_experts)
+    for x in (torch.randn(batch, 1024), torch.full((batch, 1024), 1e6)):
+        assert torch.equal(router(x), torch.full((batch, n_experts), 1 / n_experts))
+    assert list(router.parameters()) == []
+    assert router(torch.zeros(2, 1024, dtype=torch.float64)).dtype == torch.float64
+
+
+def test_top_one_is_exactly_one_hot():
+    table = torch.tensor([[0.2, 0.5, 0.3], [0.7, 0.1, 0.2], [0.1, 0.3, 0.6]])
+    assert top_one(table).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    assert top_one(table).dtype == torch.float32
+    torch.manual_seed(0)
+    hard = top_one((10 * torch.randn(1000, 4)).softmax(-1))
+    assert ((hard == 0) | (hard == 1)).all()  # no rounding error is left of the soft weights
+    assert torch.equal(hard.sum(-1), torch.ones(1000))
+
+
+def test_top_one_of_a_tie_is_one_expert():
+    assert top_one(torch.full((3, 4), 1 / 4)).sum(-1).tolist() == [1, 1, 1]
+
+
+def test_top_one_has_the_gradient_of_the_soft_weights():
+    """Straight-through: d top_one / d g is the identity, as if the soft weights themselves had been mixed."""
+    torch.manual_seed(0)
+    scores, downstream = torch.randn(5, 4), torch.randn(5, 4)
+
+    def gradient(route: Callable[[Tensor], Tensor], at: Tensor) -> Tensor:
+        at = at.clone().requires_grad_()
+        return torch.autograd.grad((route(at) * downstream).sum(), at)[0]
+
+    assert torch.equal(gradient(top_one, scores.softmax(-1)), downstream)
+    soft = gradient(lambda logits: logits.softmax(-1), scores)
+    assert torch.equal(gradient(lambda logits: top_one(logits.softmax(-1)), scores), soft)
+    assert soft.abs().min() > 0
+
+
+# The auxiliary losses
 
 
 def test_load_balance_by_hand():

@@ -53,7 +53,7 @@ def ensemble_loss(output: MoEOutput, target: Tensor) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with batch normalisation and a shortcut (He et al. 2016): (B, C_in, S, S) -> (B, C_out, ...)."""
+    """Two 3x3 convolutions and a shortcut (He et al. 2016): (B, C_in, S, S) -> (B, C_out, S / stride, S / stride)."""
 
     def __init__(self, c_in: int, c_out: int, stride: int) -> None:
         super().__init__()

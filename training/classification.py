@@ -18,6 +18,7 @@ from hetmoe.checkpoint import Checkpoint, read_tensors, save_checkpoint, write_t
 from hetmoe.config import ModelConfig
 from hetmoe.encoding import Statistics
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+from training.baselines import Oracle
 from training.data import LABELS, Data, load_splits, mixed_batches, statistics
 from training.grid import Finished, Folder, Settings, bar_position
 from training.loop import Evaluation, Progress, Recipe, Task, evaluate, train
@@ -86,7 +87,7 @@ def classify(
         )
         evaluations = evaluate(model, data.test, input_statistics)
         model = model.cpu()
-        rows = _rows(config, evaluations)
+        rows = _rows(config, model_class, evaluations)
         size = {"parameters": count_parameters(model), "multiply_adds": count_multiply_adds(model)}
         rows += [row("all", metric, value) for metric, value in size.items()]
         rows += [row("all", "seconds", round(progress.seconds, 1)), row("all", "steps", progress.step)]
@@ -121,11 +122,12 @@ def curve_rows(progress: Progress, metric: str) -> list[Row]:
     return rows
 
 
-def _rows(config: ModelConfig, evaluations: dict[str, Evaluation]) -> list[Row]:
+def _rows(config: ModelConfig, model_class: type[HetMoE], evaluations: dict[str, Evaluation]) -> list[Row]:
     """Accuracy, loss, accuracy per class, routing, and the experts' parts, for each modality and over all.
 
-    Per expert e: `routing_e` its mean weight; `accuracy_of_e` that of its own logits; `accuracy_without_e` that of the
-    mixture with e muted (the others' weights keep their proportions).
+    Per expert e: `routing_e` its mean weight; of several `accuracy_of_e`, that of its own logits (not of the oracle's,
+    which ask one expert an input); and of a soft mixture `accuracy_without_e`, that with e muted (the others' weights
+    keep their proportions).
     """
     rows = []
     experts = config.expert_labels()
@@ -134,11 +136,14 @@ def _rows(config: ModelConfig, evaluations: dict[str, Evaluation]) -> list[Row]:
         for label, name in enumerate(LABELS[modality]):
             rows.append(row(modality, f"accuracy_{name}", float(e.correct[e.labels == label].mean())))
         rows += _routing_rows(modality, "routing", experts, e.routing_weights)
-        if len(experts) > 1:
-            for i, expert in enumerate(experts):
+        for i, expert in enumerate(experts if len(experts) > 1 else ()):
+            if model_class is not Oracle:
                 own = e.expert_logits[:, i]  # n C
-                without = e.logits - e.routing_weights[:, i, None] * own
                 rows.append(row(modality, f"accuracy_of_{expert}", float((own.argmax(1) == e.labels).mean())))
+            if model_class is HetMoE and config.routing != "top-1":
+                others = np.arange(len(experts)) != i
+                # summed anew, for the mixture minus a part of nearly all the weight would be rounding errors
+                without = np.einsum("ne,nec->nc", e.routing_weights[:, others], e.expert_logits[:, others])
                 rows.append(row(modality, f"accuracy_without_{expert}", float((without.argmax(1) == e.labels).mean())))
     spatial = evaluations["spatial"]
     airplanes = spatial.routing_weights[spatial.labels == LABELS["spatial"].index("airplane")]

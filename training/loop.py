@@ -88,7 +88,7 @@ def outputs(model: HetMoE, x: Tensor, modality: Tensor) -> MoEOutput:
 
 @torch.inference_mode()
 def predict(model: HetMoE, x: np.ndarray, modality: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised inputs (n, 1024) of one modality -> logits (n, C), routing weights (n, E), expert logits (n, E, C)."""
+    """(n, 1024) standardised inputs of a modality -> (n, C) logits, (n, E) routing weights, (n, E, C) expert logits."""
     device = next(model.parameters()).device
     output = outputs(
         model, torch.from_numpy(x).to(device), torch.full((len(x),), MODALITIES.index(modality)).to(device)
