@@ -5,6 +5,7 @@ import math
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,15 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from hetmoe import checkpoint, routing
+from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import MODALITIES, standardise
 from hetmoe.model import HetMoE, MoEOutput
 from tests.tiny import STATISTICS, tiny_config, tiny_data, tiny_model
-from training import loop
+from training import classification, loop
+from training.baselines import Oracle
+from training.classification import classification_task
 from training.data import Data, Split, statistics
-from training.loop import Evaluation, Progress, Recipe, evaluate, train
+from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -43,9 +47,7 @@ def run(
     data: Data, folder: Path, configuration: str = "heterogeneous", recipe: Recipe = RECIPE, seed: int = 42
 ) -> tuple[HetMoE, Progress]:
     return train(
-        tiny_config(configuration),
-        data,
-        statistics(data.train),
+        classification_task(data, statistics(data.train), recipe, lambda: HetMoE(tiny_config(configuration))),
         recipe,
         seed=seed,
         device=torch.device("cpu"),
@@ -88,8 +90,8 @@ def test_a_run_reports_what_it_did(uninterrupted):
     assert progress.loss_sum == 0
     assert [line["epoch"] for line in progress.curve] == [1, 2, 3]
     for line in progress.curve:
-        assert set(line["accuracy"]) == set(MODALITIES)
-        assert all(0 <= accuracy <= 1 for accuracy in line["accuracy"].values())
+        assert set(line["validation"]) == set(MODALITIES)
+        assert all(0 <= accuracy <= 1 for accuracy in line["validation"].values())
         assert 0.5 < line["loss"] < 10
     assert [json.loads(line) for line in (folder / "curve.jsonl").read_text().splitlines()] == progress.curve
     assert sorted(path.name for path in folder.iterdir()) == ["curve.jsonl", "state.safetensors"]
@@ -98,7 +100,7 @@ def test_a_run_reports_what_it_did(uninterrupted):
 def test_the_curve_ends_with_the_final_models_validation_accuracy(data, uninterrupted):
     model, progress, _ = uninterrupted
     expected = evaluate(model, data.validation, statistics(data.train))
-    assert progress.curve[-1]["accuracy"] == {m: e.correct.mean() for m, e in expected.items()}
+    assert progress.curve[-1]["validation"] == {m: e.correct.mean() for m, e in expected.items()}
 
 
 def test_it_learns(data, tmp_path):
@@ -111,9 +113,9 @@ def test_it_learns(data, tmp_path):
 
 def after_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object]) -> None:
     """`act` happens while the n-th batch from now on is being worked on."""
-    batches, count = loop.mixed_batches, 0
+    batches, count = classification.mixed_batches, 0
 
-    def counted(*args: Any, **kwargs: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    def counted(*args: Any, **kwargs: Any) -> Iterator[Batch]:
         nonlocal count
         for batch in batches(*args, **kwargs):
             count += 1
@@ -121,7 +123,7 @@ def after_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], objec
                 act()
             yield batch
 
-    monkeypatch.setattr(loop, "mixed_batches", counted)
+    monkeypatch.setattr(classification, "mixed_batches", counted)
 
 
 def ctrl_c() -> None:
@@ -277,6 +279,75 @@ def test_each_auxiliary_loss_is_trained_on(data, uninterrupted, tmp_path, monkey
     assert any(not torch.equal(a, b) for a, b in zip(model.parameters(), uninterrupted[0].parameters(), strict=True))
 
 
+# The task
+
+
+def test_the_loop_knows_of_a_task_only_what_it_says(tmp_path):
+    """One output, a numeric target, half of the squared error; by hand, for only the last bias ever has a gradient."""
+    config = ModelConfig((ExpertConfig("ffn", 1, 1),), n_outputs=1, task="regression", routing="uniform")
+    asked: list[tuple[int, int, int]] = []
+
+    def build() -> HetMoE:
+        model = HetMoE(config)
+        for parameter in model.parameters():
+            nn.init.zeros_(parameter)
+        return model
+
+    def batches(seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        asked.append((seed, epoch, start))
+        for _ in range(start, 3):
+            yield np.zeros((2, 1024), np.float32), np.array([3.0, 3.0], np.float32), np.array([0, 3])
+
+    def loss(output: MoEOutput, target: Tensor) -> Tensor:
+        assert target.tolist() == [3, 3]
+        return (output.logits[:, 0] - target).square().mean() / 2
+
+    def validate(model: HetMoE) -> dict[str, float]:
+        assert not model.training
+        return {"spatial": model(torch.zeros(1, 1024)).logits.item()}
+
+    recipe = Recipe(epochs=2, steps=3, learning_rate=0.1, weight_decay=0.0)
+    task = Task(build, batches, loss, validate)
+    model, progress = train(task, recipe, seed=7, device=torch.device("cpu"), folder=tmp_path, name="regression")
+    assert asked == [(7, 0, 0), (7, 1, 0)]
+    # All gradients but the bias's are 0, and the clipped one is -1 at every step: Adam moves by the rate itself, which
+    # falls along the cosine over six steps.
+    rates = [0.05 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]
+    values = np.cumsum(rates)
+    assert model(torch.zeros(1, 1024)).logits.item() == pytest.approx(values[5], rel=1e-4)
+    before = [0, *values]
+    for epoch, line in enumerate(progress.curve):
+        losses = [(before[step] - 3) ** 2 / 2 for step in range(3 * epoch, 3 * epoch + 3)]
+        assert line["loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+        assert line["validation"] == {"spatial": pytest.approx(values[3 * epoch + 2], rel=1e-4)}
+
+
+def test_of_all_models_only_the_oracle_is_told_the_modality(data, tmp_path):
+    """In training, each of its experts sees the inputs of its modality alone; likewise in evaluation."""
+    heard: list[list[Tensor]] = [[], [], [], []]
+
+    def build() -> HetMoE:
+        model = Oracle(replace(tiny_config("homogeneous"), routing="uniform"))
+        for expert, inputs in zip(model.experts, heard, strict=True):
+            expert.register_forward_pre_hook(lambda _, arguments, inputs=inputs: inputs.append(arguments[0]))
+        return model
+
+    recipe = Recipe(epochs=1, steps=3, batch_size=8)
+    task = replace(classification_task(data, STATISTICS, recipe, build), validate=lambda model: {})
+    model, _ = train(task, recipe, seed=42, device=torch.device("cpu"), folder=tmp_path, name="oracle")
+    for modality, inputs in zip(MODALITIES, heard, strict=True):
+        rows = {standardise(x, STATISTICS[modality]).tobytes() for x in data.train.inputs[modality]}
+        assert [len(x) for x in inputs] == [2, 2, 2]
+        assert all(x.numpy().tobytes() in rows for batch in inputs for x in batch)
+        inputs.clear()
+    result = evaluate(model, data.test, STATISTICS)
+    for i, modality in enumerate(MODALITIES):
+        expected = standardise(data.test.inputs[modality], STATISTICS[modality])
+        assert np.array_equal(torch.cat(heard[i]).numpy(), expected)
+        assert np.array_equal(result[modality].routing_weights, np.eye(4)[[i] * len(expected)])
+        assert np.array_equal(result[modality].logits, result[modality].expert_logits[:, i])
+
+
 # Evaluation. Fault 4 of the original: accuracy came from 4,000 draws with replacement, different for every model.
 
 
@@ -314,6 +385,7 @@ def test_evaluation_uses_every_input_once_and_in_order(n):
         assert np.array_equal(result[modality].logits, expected[i][:, :10])
         assert np.array_equal(result[modality].labels, split.labels[modality])
         assert result[modality].routing_weights.shape == (n + i, 4)
+        assert np.array_equal(result[modality].expert_logits, expected[i][:, :40].reshape(-1, 4, 10))
 
 
 def test_evaluation_of_the_first_inputs():
@@ -335,13 +407,14 @@ def test_evaluation_equals_a_plain_loop_and_changes_nothing(data):
             output = model(x[None])
             np.testing.assert_allclose(e.logits[i], output.logits[0].detach().numpy(), atol=1e-5)
             np.testing.assert_allclose(e.routing_weights[i], output.routing_weights[0].detach().numpy(), atol=1e-6)
+            np.testing.assert_allclose(e.expert_logits[i], output.expert_logits[0].detach().numpy(), atol=1e-5)
             assert e.correct[i] == (output.logits[0].argmax().item() == data.test.labels[modality][i])
 
 
 def test_accuracy_and_loss_by_hand():
     """Right, wrong, right; losses ln(1 + e**-2) = 0.126928, ln(1 + e**1) = 1.313262, ln 2 = 0.693147."""
     logits = np.array([[2.0, 0.0], [1.0, 0.0], [0.5, 0.5]], np.float32)
-    e = Evaluation(logits, np.ones((3, 1), np.float32), np.array([0, 1, 0]))
+    e = Evaluation(logits, np.ones((3, 1), np.float32), logits[:, None], np.array([0, 1, 0]))
     assert e.correct.tolist() == [True, False, True]
     assert e.loss == pytest.approx((0.126928 + 1.313262 + 0.693147) / 3, abs=1e-6)
     assert e.loss == pytest.approx(F.cross_entropy(torch.from_numpy(logits), torch.tensor([0, 1, 0])).item())
