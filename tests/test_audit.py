@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from hetmoe.checkpoint import Checkpoint, CheckpointError, save_checkpoint
-from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE
+from tests.evaluations import CLASSES, EXPERTS, RUN, evaluation, repeated, rows_of
 from tests.tiny import copy_of_data, tiny_checkpoint, tiny_config
 from training.audit import audit_command, audit_table
 from training.audit_measures import Measurement, audit, measurements, parts
@@ -29,32 +29,7 @@ from training.audit_verdicts import (
     verdicts,
 )
 from training.loop import Evaluation
-from training.results import Row, Run, read, replace_run
-
-EXPERTS = CONFIGURATIONS["heterogeneous"]
-CLASSES = ("cat", "dog")
-RUN = Run("audit", "replica", "heterogeneous", "223000", "42")
-
-
-def evaluation(
-    probabilities: list[list[float]], labels: list[int], routing_weights: list[list[float]] | None = None
-) -> Evaluation:
-    """Of a model that gives these probabilities; equal routing weights unless others are given."""
-    g = np.array(routing_weights or [[0.25] * 4] * len(labels), dtype=np.float32)
-    logits = np.log(np.array(probabilities, dtype=np.float32))
-    experts = np.zeros((len(labels), g.shape[1], logits.shape[1]), np.float32)
-    return Evaluation(logits=logits, routing_weights=g, expert_logits=experts, labels=np.array(labels))
-
-
-def repeated(probabilities: list[float], right: int, wrong: int) -> Evaluation:
-    """The same answer for all inputs, of which so many are of class 0 (right) and class 1 (wrong)."""
-    return evaluation([probabilities] * (right + wrong), [0] * right + [1] * wrong)
-
-
-def rows_of(e: Evaluation, **others: Evaluation) -> list[Row]:
-    """The audit of a model with `e` for every modality that `others` does not name."""
-    experts = EXPERTS[: e.routing_weights.shape[1]]
-    return audit({m: others.get(m, e) for m in MODALITIES}, experts, dict.fromkeys(MODALITIES, CLASSES))
+from training.results import Row, read, replace_run
 
 
 def measured(e: Evaluation) -> dict[str, Measurement]:
@@ -114,13 +89,13 @@ def test_routing_entropy_is_between_0_and_ln_e() -> None:
 def test_intervals_cover_as_often_as_they_say() -> None:
     generator = np.random.default_rng(1)
     covered = {"accuracy": 0, "ece": 0}
-    for _ in range(100):
+    for _ in range(60):
         right = int(generator.binomial(100, 0.7))
         e = repeated([0.9, 0.1], right, 100 - right)
         m = measurements(audit({"spatial": e}, EXPERTS, {"spatial": CLASSES}))["spatial"]
         covered["accuracy"] += m["accuracy"].low <= 0.7 <= m["accuracy"].high
         covered["ece"] += m["ece"].low <= 0.2 <= m["ece"].high
-    assert all(90 <= count <= 99 for count in covered.values()), covered
+    assert all(53 <= count < 60 for count in covered.values()), covered
 
 
 def test_interval_is_the_binomial_one_and_the_same_every_time() -> None:

@@ -39,7 +39,7 @@ REPLICATES = 2_000
 LEVEL = 0.95
 SEED = 0
 OVERALL = ("accuracy", "loss", "confidence", "ece", "entropy", "entropy_fraction")  # and the experts' shares
-CHUNK = 100  # replicates drawn at a time: 16 MB for 10,000 inputs
+DRAWS = 1_000_000  # inputs drawn at a time: 16 MB
 
 Arrays = dict[str, np.ndarray]
 Measurements = dict[str, "Measurement"]  # metric -> Measurement, of one modality
@@ -128,9 +128,11 @@ def _sums(features: Arrays) -> Arrays:
     n = len(table)
     generator = np.random.default_rng(SEED)  # the same draws for every modality of n inputs
     sums = [table.sum(0, keepdims=True)]
-    for _ in range(REPLICATES // CHUNK):
-        drawn = generator.integers(n, size=(CHUNK, n)) + n * np.arange(CHUNK)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=CHUNK * n).reshape(CHUNK, n)
+    together = max(1, DRAWS // n)
+    for start in range(0, REPLICATES, together):
+        size = min(together, REPLICATES - start)
+        drawn = generator.integers(n, size=(size, n)) + n * np.arange(size)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=size * n).reshape(size, n)
         sums.append(counts.astype(np.float64) @ table)
     ends = np.cumsum([f.shape[1] for f in features.values()])[:-1]
     return dict(zip(features, np.split(np.vstack(sums), ends, axis=1), strict=True))
