@@ -1,5 +1,7 @@
 """The figures show the numbers of the results files, and their titles say what those numbers say."""
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,20 +11,14 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
+from hetmoe.demo.colours import on_dark
 from hetmoe.encoding import MODALITIES
 from tests.results import ACCURACY, SEEDS, WEIGHTS, write_results
-from training.figures import (
-    FIGURES,
-    by_modality,
-    by_seed,
-    overall,
-    radar,
-    routing_weights,
-    training_curves,
-    write_figures,
-)
+from training.comparison import Results
+from training.figures import all_figures, page_figures, write_figures
+from training.figures.realdata import FIGURES, by_modality, by_seed, overall, radar, routing_weights, training_curves
 from training.results import CURVE_COLUMNS, ResultsError, Row, read
-from training.slide import HEIGHT, SCALE, WIDTH, CannotDraw
+from training.slide import HEIGHT, INK, SCALE, WIDTH, CannotDraw, to_page
 
 Draw = Callable[[list[Row], list[Row]], go.Figure | None]
 REVERSED = {"homogeneous": ACCURACY["heterogeneous"], "heterogeneous": ACCURACY["homogeneous"]}
@@ -112,7 +108,8 @@ def test_routing_weights(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
     first = [t for t in figure.data if t.xaxis == "x"]
     assert [t.name for t in first] == list(MODALITIES)
     for t, weight in zip(first, WEIGHTS, strict=True):
-        assert [z for (z,) in t.z] == pytest.approx([100 * weight] * 4)
+        assert [z for (z,) in t.z] == pytest.approx([weight / 0.8] * 4)
+        assert [cell for (cell,) in t.text] == [f"{100 * weight:.0f} %"] * 4
     assert "own expert gets 25 % of the weight on average, the largest share in 1 of 4 modalities" in title(figure)
 
 
@@ -157,6 +154,45 @@ def test_unequal_seeds_are_counted(tmp_path: Path) -> None:
     assert "n = 1 (homogeneous), 3 (heterogeneous) seeds" in subtitle(drawn(overall, load(tmp_path)))
 
 
+def test_all_figures_in_their_sections(tmp_path: Path) -> None:
+    drawn = all_figures(Results.load(write_results(tmp_path)))
+    assert {name for name, one in drawn.items() if one.section == "realdata"} == set(FIGURES)
+    assert "accuracy for each configuration" in drawn["overall"].alt
+    assert "a relative gain of +46 %" in plain(drawn["overall"].alt)
+
+
+def test_the_page_gets_plain_figures_of_its_own_look(tmp_path: Path) -> None:
+    pages = page_figures(Results.load(write_results(tmp_path)))
+    assert [page["name"] for page in pages] == list(FIGURES)
+    text = json.dumps(pages)
+    colours = set(re.findall("#[0-9a-fA-F]{3,8}", text)) | set(re.findall(r"rgba?\(", text))
+    assert colours <= set(on_dark()), "a colour without a counterpart on the dark page"
+    for page in pages:
+        for layout in (page["figure"]["layout"], page["narrow"]):
+            assert not layout.keys() & {"title", "font", "template", "paper_bgcolor", "plot_bgcolor", "width"}
+            assert f'"color": "{INK}", "size"' not in json.dumps(layout)
+
+
+def test_labels_beside_the_marks_become_a_legend_on_the_page(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
+    page = to_page(drawn(training_curves, rows_and_curves))
+    assert page["figure"]["layout"]["annotations"] == []
+    assert page["figure"]["layout"]["showlegend"]
+    named = [trace["name"] for trace in page["figure"]["data"] if trace.get("showlegend", True)]
+    assert named == list(ACCURACY)
+    assert plain(page["title"]) == "Heterogeneous experts lead in every epoch and end at 67.0 % on validation data"
+
+
+def test_panels_lie_below_one_another_on_a_narrow_page(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
+    page = to_page(drawn(routing_weights, rows_and_curves))
+    wide, narrow = page["figure"]["layout"], page["narrow"]
+    assert wide["xaxis"]["domain"][1] < wide["xaxis2"]["domain"][0]
+    assert wide["yaxis"]["domain"] == wide["yaxis2"]["domain"]
+    assert narrow["xaxis"]["domain"] == narrow["xaxis2"]["domain"] == [0, 1]
+    assert narrow["yaxis"]["domain"][0] > narrow["yaxis2"]["domain"][1]
+    headings = [a for a in narrow["annotations"] if a["text"] in ("<b>heterogeneous</b>", "<b>hybrid</b>")]
+    assert [a["y"] for a in headings] == [narrow["yaxis"]["domain"][1], narrow["yaxis2"]["domain"][1]]
+
+
 def test_figures_do_without_gradio() -> None:
     code = "import sys, training.figures; sys.exit('gradio' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -164,7 +200,7 @@ def test_figures_do_without_gradio() -> None:
 
 def test_png(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("kaleido")
-    monkeypatch.setattr("training.figures.FIGURES", {"overall": overall})
+    monkeypatch.setattr("training.figures.realdata.FIGURES", {"overall": overall})
     try:
         (path,) = write_figures(write_results(tmp_path), tmp_path / "figures")
     except CannotDraw as error:

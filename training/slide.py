@@ -1,38 +1,62 @@
-"""The look of the figures: a 16:9 slide with one type scale, and its export as PNG.
+"""The look of the figures: a 16:9 slide with one type scale, its export as PNG, and what the page needs of it.
 
 The export needs the package kaleido and a Chrome or Chromium, found on the PATH or named by BROWSER_PATH. Nothing is
 loaded from a network.
 """
 
 import asyncio
+import json
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from textwrap import wrap
+from typing import Any
 
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 WIDTH, HEIGHT, SCALE = 1280, 720, 2  # PNG files have SCALE times as many pixels
 TITLE, TEXT, SMALL = 34, 22, 18  # the type scale, in pixels at 1280 × 720
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 NBSP = "\N{NO-BREAK SPACE}"
 INK, QUIET, LINE, PAPER = "#16191d", "#59626c", "#dfe3e7", "#ffffff"  # the page's greys
+RULE, CELL = "#c3cad1", "#f4f6f7"  # lines that connect marks; the palest cell of a heat map
+
+PAGE_SCALE = 0.6  # of marks and lines: a slide is read from further away than a page
 
 
 class CannotDraw(Exception):
     """Pictures cannot be written here. The message says what is missing."""
 
 
-def slide(title: str, subtitle: str, *, right: int = 60) -> go.Figure:
+def slide(
+    title: str,
+    subtitle: str,
+    shows: str = "",
+    *,
+    right: int = 60,
+    panels: Sequence[str] = (),
+    shared_y: bool = True,
+    gap: float = 0.05,
+) -> go.Figure:
     """An empty figure. The title states the finding, the subtitle what is shown, n and what error bars mean.
 
-    right: margin in pixels, for labels beside the plot.
+    shows: the kind of chart and what it is of, for those who cannot see it. right: margin in pixels, for labels beside
+    the plot. panels: headings of plots side by side, `gap` of the width apart, with one scale upwards if `shared_y`.
     """
     title, subtitle = (text.replace(" %", f"{NBSP}%").replace(" = ", f"{NBSP}={NBSP}") for text in (title, subtitle))
     title_lines, subtitle_lines = _balanced(title, 62), wrap(subtitle, 122)
     first = 66  # from the top edge to the first line's base
-    top = first + 44 * len(title_lines) + 25 * (len(subtitle_lines) - 1) + 36
+    top = first + 44 * len(title_lines) + 25 * (len(subtitle_lines) - 1) + 36 + 40 * bool(panels)
     figure = go.Figure()
+    if panels:
+        headings = [f"<b>{heading}</b>" for heading in panels]
+        figure = make_subplots(1, len(panels), shared_yaxes=shared_y, horizontal_spacing=gap, subplot_titles=headings)
+        figure.update_annotations(name="heading", font={"size": TEXT, "color": INK}, yshift=6)
     figure.update_layout(
+        template="none",
+        meta={"title": title, "subtitle": subtitle, "alt": f"{shows}. {title}."},
         title={
             "text": "<b>" + "<br>".join(title_lines) + "</b>",
             "font": {"size": TITLE, "color": INK},
@@ -52,8 +76,14 @@ def slide(title: str, subtitle: str, *, right: int = 60) -> go.Figure:
         showlegend=False,  # figures label directly where they can
         hoverlabel={"font": {"family": FONT, "size": SMALL}},
     )
-    axis = {"gridcolor": LINE, "zeroline": False, "linecolor": QUIET, "tickfont": {"size": SMALL, "color": QUIET}}
-    figure.update_xaxes(**axis, showgrid=False, ticks="")
+    axis = {
+        "gridcolor": LINE,
+        "zeroline": False,
+        "linecolor": QUIET,
+        "ticks": "",
+        "tickfont": {"size": SMALL, "color": QUIET},
+    }
+    figure.update_xaxes(**axis, showgrid=False)
     figure.update_yaxes(**axis, showline=False)
     return figure
 
@@ -63,6 +93,87 @@ def _balanced(text: str, width: int) -> list[str]:
     fewest = wrap(text, width)
     narrower = (wrap(text, w, break_long_words=False) for w in range(len(text) // len(fewest), width))
     return next((lines for lines in narrower if len(lines) == len(fewest)), fewest)
+
+
+def to_page(figure: go.Figure) -> dict[str, Any]:
+    """What the page needs to draw a figure itself at any width: plain JSON with the keys
+
+    title, subtitle, alt: text;
+    figure: {"data", "layout"} without title, fonts and backgrounds: text is of the page's own size and colour. Labels
+        beside the marks have become a legend, for they would fall off a narrow screen;
+    narrow: another layout for the same data, for screens of about 350 to 700 pixels;
+    layout.height in both: the height in pixels at which it reads well.
+
+    Its colours are those on a light page; hetmoe.demo.colours.on_dark has the others.
+    """
+    plain = json.loads(json.dumps(figure.to_plotly_json(), default=lambda array: array.tolist()))
+    layout = plain["layout"]
+    text = layout.pop("meta")
+    for key in ("title", "font", "hoverlabel", "plot_bgcolor", "paper_bgcolor", "template"):
+        layout.pop(key, None)
+    annotations = layout.get("annotations", [])
+    layout["annotations"] = [a for a in annotations if a.get("name") != "label"]
+    layout["showlegend"] = layout["showlegend"] or len(layout["annotations"]) < len(annotations)
+    layout["legend"] = {"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
+    layout["uniformtext"] = {"mode": "hide", "minsize": 10}  # numbers in bars that are too narrow for them
+    layout["margin"] = {"l": 8, "r": 12, "t": 12, "b": 8}  # axes make room for their own labels
+    for axis in _axes(layout, "x") + _axes(layout, "y"):
+        axis["automargin"] = True
+    if any(a.get("name") == "heading" for a in layout["annotations"]):
+        layout["margin"]["t"] = 36
+    if "polar" in layout:
+        layout["polar"]["domain"] = {"x": [0.2, 0.8], "y": [0.06, 0.94]}  # its labels do not make room for themselves
+    layout["height"] = 440
+    for trace in plain["data"]:
+        trace.pop("constraintext", None)
+    shrunk = {"data": _shrunk(plain["data"]), "layout": _shrunk(layout)}
+    return {**text, "figure": shrunk, "narrow": _narrow(shrunk["layout"])}
+
+
+def _axes(layout: dict[str, Any], letter: str) -> list[dict[str, Any]]:
+    return [layout[key] for key in layout if re.fullmatch(rf"{letter}axis\d*", key)]
+
+
+def _shrunk(value: Any, key: str = "") -> Any:
+    """Fonts without size and without the slide's greys, marks and lines at the page's scale."""
+    if isinstance(value, list):
+        return [_shrunk(item, key) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if key.endswith("font"):
+        return {k: v for k, v in value.items() if k != "size" and v not in (INK, QUIET)}
+    scaled = {"marker": ("size",), "line": ("width",), "error_y": ("thickness", "width"), "annotations": ("yshift",)}
+    scaled["error_x"] = scaled["error_y"]
+    scaled["annotations"] = ("xshift", "yshift")
+    return {k: _scaled(v) if k in scaled.get(key, ()) else _shrunk(v, k) for k, v in value.items()}
+
+
+def _scaled(value: Any) -> Any:
+    return [PAGE_SCALE * v for v in value] if isinstance(value, list) else PAGE_SCALE * value
+
+
+def _narrow(wide: dict[str, Any]) -> dict[str, Any]:
+    """Panels below one another; labels of axes in one plain line; numbers without their ± sd."""
+    layout = json.loads(json.dumps(wide))
+    across, upwards = _axes(layout, "x"), _axes(layout, "y")
+    for axis in [*across, *upwards, *([layout["polar"]["angularaxis"]] if "polar" in layout else [])]:
+        axis["tickangle"] = 0
+        if "ticktext" in axis:
+            axis["ticktext"] = [re.sub("</?b>", "", label.split("<br>")[0]) for label in axis["ticktext"]]
+    for annotation in layout["annotations"]:
+        annotation["text"] = annotation["text"].split(" ± ")[0]
+    panels = len(across)
+    if panels > 1:
+        tops = [1 - i / panels for i in range(panels)]
+        for x, y, top in zip(across, upwards, tops, strict=True):
+            x["domain"] = [0, 1]
+            y["domain"] = [top - 0.72 / panels, top]
+            y.pop("showticklabels", None)
+        headings = [a for a in layout["annotations"] if a.get("name") == "heading"]
+        for heading, top in zip(headings, tops, strict=True):
+            heading.update(x=0, xanchor="left", y=top)
+        layout["height"] = 320 * panels
+    return layout
 
 
 def write_pngs(figures: dict[Path, go.Figure]) -> None:

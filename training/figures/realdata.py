@@ -1,19 +1,16 @@
-"""The figures of the paper's real-data part, drawn from the results files: one function each, and `write_figures`.
+"""The figures of the paper's real-data part: one function each, None if the rows do not suffice for it.
 
-Every number, and every claim in a title, is computed from the rows. Accuracies are shown in per cent. A figure that the
-rows do not suffice for is None.
+Every number, and every claim in a title, is computed from the rows. Accuracies are shown in per cent.
 """
 
 from collections.abc import Callable
 from math import isnan
-from pathlib import Path
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from hetmoe.demo.colours import CONFIGURATION_COLOURS, EXPERT_COLOURS
 from hetmoe.encoding import MODALITIES
+from training.figures.parts import CHANCE, MARKERS, SOURCES, apart, colour, count, error_bars, routing_map
 from training.findings import (
     PAPER_ACCURACY,
     PAPER_SD,
@@ -24,17 +21,8 @@ from training.findings import (
     seeds,
     summary,
 )
-from training.results import CURVE_COLUMNS, ResultsError, Row, per_seed, read
-from training.slide import INK, NBSP, PAPER, QUIET, SMALL, TEXT, slide, write_pngs
-
-SOURCES = {
-    "spatial": "CIFAR-10, grey",
-    "temporal": "speech, waveform",
-    "spectral": "speech, spectrum",
-    "relational": "MNIST, distances",
-}
-CHANCE = 10.0  # per cent, of ten classes
-MARKERS = {"homogeneous": "square", "heterogeneous": "circle", "hybrid": "diamond"}
+from training.results import Row, per_seed
+from training.slide import INK, NBSP, PAPER, QUIET, RULE, SMALL, TEXT, slide
 
 Rows = list[Row]
 
@@ -49,10 +37,11 @@ def training_curves(rows: Rows, curves: Rows) -> go.Figure | None:
         _curves_title(means),
         "Validation accuracy over the four modalities (up to 1,000 inputs of each) against the epoch. "
         f"Lines: mean over the seeds; {_n(rows, 'band')}.",
+        "Lines of validation accuracy against the epoch, one for each configuration, with bands",
         right=210,
     )
     for c, table in lines.items():
-        epochs, colour = list(range(1, table.shape[1] + 1)), _colour(c)
+        epochs = list(range(1, table.shape[1] + 1))
         if len(table) > 1:
             sd = table.std(0, ddof=1)
             band = [*(means[c] + sd), *(means[c] - sd)[::-1]]
@@ -60,22 +49,28 @@ def training_curves(rows: Rows, curves: Rows) -> go.Figure | None:
                 x=epochs + epochs[::-1],
                 y=band,
                 fill="toself",
-                fillcolor=colour,
+                fillcolor=colour(c),
                 opacity=0.25,
                 line={"width": 0},
                 mode="lines",
                 hoverinfo="skip",
+                showlegend=False,
                 name=f"{c} ± sd",
             )
         figure.add_scatter(
-            x=epochs, y=means[c], mode="lines", line={"color": colour, "width": 4}, name=c, hovertemplate="%{y:.1f} %"
+            x=epochs,
+            y=means[c].tolist(),
+            mode="lines",
+            line={"color": colour(c), "width": 4},
+            name=c,
+            hovertemplate="%{y:.1f} %",
         )
-    ends = _apart({c: float(m[-1]) for c, m in means.items()}, least=7.5)
+    ends = apart({c: float(m[-1]) for c, m in means.items()}, least=7.5)
     for c, m in means.items():
         label = f"<b>{c}</b><br>{m[-1]:.1f} %"
         figure.add_annotation(
-            x=len(m), y=ends[c], text=label, font={"color": _colour(c)}, xanchor="left", align="left", xshift=10,
-            showarrow=False,
+            x=len(m), y=ends[c], text=label, font={"color": colour(c)}, xanchor="left", align="left", xshift=10,
+            showarrow=False, name="label",
         )  # fmt: skip
     last = max(len(m) for m in means.values())
     figure.update_xaxes(range=[1, last], title={"text": "epoch", "font": {"size": SMALL, "color": QUIET}})
@@ -116,6 +111,7 @@ def by_modality(rows: Rows, curves: Rows) -> go.Figure | None:
         _modality_title(rows),
         f"Test accuracy by modality, whole test sets. {_n(rows, 'error bars')}. "
         "◇ what the paper reports (nothing by modality for hybrid). Dotted: chance.",
+        "Bars of test accuracy, grouped by modality, one for each configuration",
     )
     width = 0.8 / len(names)
     for i, c in enumerate(names):
@@ -125,8 +121,8 @@ def by_modality(rows: Rows, curves: Rows) -> go.Figure | None:
             x=x,
             y=[100 * s.mean for _, s in known],
             width=0.94 * width,
-            marker={"color": _colour(c)},
-            error_y=_error([s.sd for _, s in known]),
+            marker={"color": colour(c)},
+            error_y=error_bars([100 * s.sd for _, s in known]),
             name=c,
             hovertemplate="%{y:.1f} %",
             text=[f"<b>{100 * s.mean:.1f}</b>" for _, s in known],
@@ -188,27 +184,27 @@ def overall(rows: Rows, curves: Rows) -> go.Figure | None:
         _overall_title(rows),
         f"Test accuracy, mean over the four modalities, whole test sets. Filled: this project, "
         f"{_n(rows, 'error bars')}. Outlined: the paper, likewise, n = 3. Dotted: chance.",
+        "Bars of test accuracy for each configuration, with the paper's beside them",
     )
     for i, c in enumerate(names):
         ours = summary(rows, c)
         assert ours  # it is among `configurations`
-        colour = _colour(c)
         for place, mean, sd, fill, who in (
-            (i - 0.2, ours.mean, ours.sd, colour, "this project"),
+            (i - 0.2, ours.mean, ours.sd, colour(c), "this project"),
             (i + 0.2, PAPER_ACCURACY[c]["all"], PAPER_SD[c], PAPER, "the paper"),
         ):
             figure.add_bar(
                 x=[place],
                 y=[100 * mean],
                 width=0.36,
-                marker={"color": fill, "line": {"color": colour, "width": 3}},
-                error_y=_error([sd]),
+                marker={"color": fill, "line": {"color": colour(c), "width": 3}},
+                error_y=error_bars([100 * sd]),
                 name=f"{c}, {who}",
                 hovertemplate="%{y:.1f} %",
                 text=who,
                 textposition="inside",
                 insidetextanchor="start",
-                textfont={"size": TEXT, "color": PAPER if fill == colour else INK},
+                textfont={"size": TEXT, "color": INK if fill == PAPER else PAPER},
             )
             number = f"<b>{100 * mean:.1f}</b>" + ("" if isnan(sd) else f" ± {100 * sd:.1f}")
             top = 100 * (mean + (0 if isnan(sd) else sd))
@@ -258,21 +254,23 @@ def by_seed(rows: Rows, curves: Rows) -> go.Figure | None:
         _seeds_title(rows),
         "Test accuracy of every run, mean over the four modalities; a row is one seed. "
         f"Right: heterogeneous relative to homogeneous.{test}",
+        "Dots of test accuracy, a row for each seed",
         right=190,
     )
     for i, seed in enumerate(everyone):
         mine = sorted((100 * of_one[seed], c) for c, of_one in values.items() if seed in of_one)
         figure.add_scatter(
-            x=[v for v, _ in mine], y=[i] * len(mine), mode="lines", line={"color": "#c3cad1", "width": 6},
-            hoverinfo="skip",
+            x=[v for v, _ in mine], y=[i] * len(mine), mode="lines", line={"color": RULE, "width": 6},
+            hoverinfo="skip", showlegend=False,
         )  # fmt: skip
         for j, (value, c) in enumerate(mine):
             above = j != 1 or len(mine) < 3  # the middle one's label below, so that near neighbours stay legible
             name = f"<b>{c}</b><br>" if i == 0 else ""
             text = f"{name}<b>{value:.1f} %</b>" if above else f"<b>{value:.1f} %</b>" + (f"<br><b>{c}</b>" * (i == 0))
             figure.add_annotation(
-                x=value, y=i, text=text, font={"color": _colour(c)}, showarrow=False,
+                x=value, y=i, text=text, font={"color": colour(c)}, showarrow=False,
                 yanchor="bottom" if above else "top", yshift=15 if above else -15,
+                name="label",
             )  # fmt: skip
         if gain and seed in gain.by_seed:
             figure.add_annotation(
@@ -284,7 +282,7 @@ def by_seed(rows: Rows, curves: Rows) -> go.Figure | None:
             x=[100 * v for v in of_one.values()],
             y=[everyone.index(seed) for seed in of_one],
             mode="markers",
-            marker={"size": 26, "color": _colour(c), "symbol": MARKERS[c], "line": {"color": PAPER, "width": 2}},
+            marker={"size": 26, "color": colour(c), "symbol": MARKERS[c], "line": {"color": PAPER, "width": 2}},
             name=c,
             hovertemplate="%{x:.1f} %",
         )
@@ -326,6 +324,7 @@ def radar(rows: Rows, curves: Rows) -> go.Figure | None:
     figure = slide(
         _radar_title(shapes),
         f"Test accuracy by modality, mean over the seeds, whole test sets. {_n(rows)}. Centre: 0 %; dotted: chance.",
+        "Radar chart of test accuracy with an axis for each modality",
     )
     around = [*MODALITIES, MODALITIES[0]]
     figure.add_scatterpolar(
@@ -341,10 +340,8 @@ def radar(rows: Rows, curves: Rows) -> go.Figure | None:
             r=[*values, values[0]],
             theta=around,
             mode="lines+markers",
-            line={"color": _colour(c), "width": 4},
+            line={"color": colour(c), "width": 4},
             marker={"size": 12, "symbol": MARKERS[c]},
-            fill="toself",
-            fillcolor=f"rgba{(*bytes.fromhex(_colour(c)[1:]), 0.10)}",
             name=f"<b>{c}</b>",
             hovertemplate="%{theta}: %{r:.1f} %",
         )
@@ -352,10 +349,10 @@ def radar(rows: Rows, curves: Rows) -> go.Figure | None:
     figure.update_polars(
         radialaxis={
             "range": [0, 100], "tickvals": [25, 50, 75, 100], "ticktext": ["", "50 %", "75 %", "100 %"],
-            "angle": 45, "tickangle": 45, "tickfont": quiet, "gridcolor": "#c3cad1", "linecolor": "#c3cad1",
+            "angle": 45, "tickangle": 45, "tickfont": quiet, "gridcolor": RULE, "linecolor": RULE, "ticks": "",
         },
         angularaxis={
-            "rotation": 90, "direction": "clockwise", "gridcolor": "#c3cad1", "linecolor": "#c3cad1",
+            "rotation": 90, "direction": "clockwise", "gridcolor": RULE, "linecolor": RULE, "ticks": "",
             "tickvals": list(MODALITIES), "ticktext": [f"<b>{m}</b><br>{SOURCES[m]}" for m in MODALITIES],
             "tickfont": {"size": SMALL, "color": INK},
         },
@@ -388,41 +385,12 @@ def routing_weights(rows: Rows, curves: Rows) -> go.Figure | None:
         _routing_title(tables),
         "Mean routing weight over the whole test sets, and over the seeds; a row adds up to 100 %, equal shares would "
         f"be 25 %. Framed: the modality's own expert. {_n(rows)}.",
+        "Heat maps of routing weight, modality by expert, one for each configuration",
+        panels=list(tables),
     )
-    panels = make_subplots(
-        1, len(tables), shared_yaxes=True, horizontal_spacing=0.05, subplot_titles=[f"<b>{c}</b>" for c in tables]
-    )
-    for column, table in enumerate(tables.values(), 1):
-        modalities, experts = list(table), list(next(iter(table.values())))
-        for j, expert in enumerate(experts):  # a trace for each expert: cells in its own colour
-            weights = [100 * table[m][expert] for m in modalities]
-            panels.add_heatmap(
-                x=[j], y=modalities, z=[[w] for w in weights], zmin=0, zmax=80, showscale=False, xgap=6, ygap=6,
-                colorscale=[[0, "#f4f6f7"], [1, EXPERT_COLOURS[expert][0]]], name=expert,
-                hovertemplate="%{y}: %{z:.1f} %", row=1, col=column,
-            )  # fmt: skip
-            for m, weight in zip(modalities, weights, strict=True):
-                panels.add_annotation(
-                    x=j, y=m, text=f"<b>{weight:.0f} %</b>", showarrow=False, row=1, col=column,
-                    font={"size": 26, "color": PAPER if weight > 64 else INK},
-                )  # fmt: skip
-                if m == expert:
-                    y = modalities.index(m)
-                    panels.add_shape(
-                        x0=j - 0.47, x1=j + 0.47, y0=y - 0.46, y1=y + 0.46, line={"color": INK, "width": 4},
-                        row=1, col=column,
-                    )  # fmt: skip
-        ticks = [f'<b><span style="color:{EXPERT_COLOURS[e][0]}">{e}</span></b>' for e in experts]
-        panels.update_xaxes(tickvals=list(range(len(experts))), ticktext=ticks, row=1, col=column)
-    panels.update_layout(figure.layout.to_plotly_json())
-    panels.update_layout(margin={"l": 180, "t": figure.layout.margin.t + 40})
-    panels.update_annotations(selector={"text": "<b>heterogeneous</b>"}, font={"size": TEXT}, yshift=6)
-    panels.update_annotations(selector={"text": "<b>hybrid</b>"}, font={"size": TEXT}, yshift=6)
-    panels.update_xaxes(showgrid=False, showline=False, tickfont={"size": SMALL}, title=None)
-    panels.update_yaxes(autorange="reversed", showgrid=False, tickfont={"size": TEXT, "color": INK})
-    panels.update_yaxes(ticktext=[f"<b>{m}</b>  " for m in MODALITIES], tickvals=list(MODALITIES), col=1)
-    panels.update_xaxes(title={"text": "expert", "font": {"size": SMALL, "color": QUIET}})
-    return panels
+    for panel, table in enumerate(tables.values(), 1):
+        routing_map(figure, table, panel)
+    return figure
 
 
 def _routing_title(tables: dict[str, dict[str, dict[str, float]]]) -> str:
@@ -446,51 +414,10 @@ FIGURES: dict[str, Callable[[Rows, Rows], go.Figure | None]] = {
 }
 
 
-def write_figures(results: Path, output: Path) -> list[Path]:
-    """Draws every figure that `results`/realdata.csv and realdata_curves.csv suffice for into `output`/NAME.png.
-
-    Returns the files. Raises ResultsError if there are no results, CannotDraw if kaleido or a browser is missing.
-    """
-    rows, curves = read(results / "realdata.csv"), read(results / "realdata_curves.csv", CURVE_COLUMNS)
-    if not rows:
-        raise ResultsError(f"{results / 'realdata.csv'} has no results: run `python -m training realdata` first")
-    drawn = {output / f"{name}.png": figure for name, draw in FIGURES.items() if (figure := draw(rows, curves))}
-    write_pngs(drawn)
-    return list(drawn)
-
-
-def _colour(configuration: str) -> str:
-    return CONFIGURATION_COLOURS[configuration][0]
-
-
 def _percent(rows: Rows, configuration: str) -> str:
     accuracy = summary(rows, configuration)
     return f"{100 * accuracy.mean:.1f} %" if accuracy else "–"
 
 
 def _n(rows: Rows, spread: str = "") -> str:
-    """How many seeds, and which; where there are several, what the `spread` drawn means."""
-    by_configuration = {c: seeds(rows, c) for c in configurations(rows)}
-    first, *others = by_configuration.values()
-    together = f",{NBSP}"  # on one line
-    if all(other == first for other in others):
-        text = f"n = {len(first)} seed{'s' * (len(first) > 1)} ({together.join(map(str, first))})"
-    else:
-        text = "n = " + ", ".join(f"{len(these)} ({c})" for c, these in by_configuration.items()) + " seeds"
-    if spread and any(len(these) > 1 for these in by_configuration.values()):
-        text += f"; {spread}: ± one standard deviation over the seeds"
-    return text
-
-
-def _error(sds: list[float]) -> dict[str, object]:
-    array = [None if isnan(sd) else 100 * sd for sd in sds]
-    return {"array": array, "visible": any(array), "color": INK, "thickness": 2.5, "width": 8}
-
-
-def _apart(values: dict[str, float], least: float) -> dict[str, float]:
-    """Heights for labels near the values, at least `least` apart, in the same order."""
-    placed: dict[str, float] = {}
-    for name, value in sorted(values.items(), key=lambda item: item[1]):
-        placed[name] = max([value] + [v + least for v in placed.values()])
-    shift = sum(placed[name] - value for name, value in values.items()) / len(values)
-    return {name: place - shift for name, place in placed.items()}
+    return count({c: seeds(rows, c) for c in configurations(rows)}, spread)

@@ -1,0 +1,106 @@
+"""What the figures share: marks, colours, and the words for n and spread."""
+
+from collections.abc import Callable, Mapping
+from math import isnan
+
+import plotly.graph_objects as go
+
+from hetmoe.demo.colours import CONFIGURATION_COLOURS, EXPERT_COLOURS
+from training.slide import CELL, INK, NBSP, PAPER, QUIET, SMALL, TEXT
+
+Table = Mapping[str, Mapping[str, float]]  # row -> column -> value
+
+SOURCES = {
+    "spatial": "CIFAR-10, grey",
+    "temporal": "speech, waveform",
+    "spectral": "speech, spectrum",
+    "relational": "MNIST, distances",
+}
+CHANCE = 10.0  # per cent, of ten classes
+MARKERS = {"homogeneous": "square", "heterogeneous": "circle", "hybrid": "diamond"}
+
+
+def colour(configuration: str) -> str:
+    return CONFIGURATION_COLOURS[configuration][0]
+
+
+def count(by_configuration: Mapping[str, list[int]], spread: str = "") -> str:
+    """How many seeds, and which; where there are several, what the `spread` drawn means."""
+    first, *others = by_configuration.values()
+    together = f",{NBSP}"  # on one line
+    if all(other == first for other in others):
+        text = f"n = {len(first)} seed{'s' * (len(first) > 1)} ({together.join(map(str, first))})"
+    else:
+        text = "n = " + ", ".join(f"{len(these)} ({c})" for c, these in by_configuration.items()) + " seeds"
+    if spread and any(len(these) > 1 for these in by_configuration.values()):
+        text += f"; {spread}: ± one standard deviation over the seeds"
+    return text
+
+
+def error_bars(sds: list[float]) -> dict[str, object]:
+    """In the units of the axis; none for nan."""
+    array = [None if isnan(sd) else sd for sd in sds]
+    return {"array": array, "visible": any(array), "color": INK, "thickness": 2.5, "width": 8}
+
+
+def apart(values: Mapping[str, float], least: float) -> dict[str, float]:
+    """Heights for labels near the values, at least `least` apart, in the same order."""
+    placed: dict[str, float] = {}
+    for name, value in sorted(values.items(), key=lambda item: item[1]):
+        placed[name] = max([value] + [v + least for v in placed.values()])
+    shift = sum(placed[name] - value for name, value in values.items()) / len(values)
+    return {name: place - shift for name, place in placed.items()}
+
+
+def routing_map(figure: go.Figure, table: Table, panel: int) -> None:
+    """Draws a table of weights (fractions), modality by expert, into a panel."""
+    heat_map(figure, table, panel, EXPERT_COLOURS, lambda weight: weight / 0.8, lambda weight: f"{100 * weight:.0f} %")
+    figure.update_xaxes(title={"text": "expert", "font": {"size": SMALL, "color": QUIET}})
+
+
+def heat_map(
+    figure: go.Figure,
+    table: Table,
+    panel: int,
+    colours: Mapping[str, tuple[str, str]],
+    shade: Callable[[float], float],
+    text: Callable[[float], str],
+) -> None:
+    """Draws a table into a panel: a column of cells in each expert's own colour, the row's own expert framed.
+
+    shade: how strong the colour is, 0 to 1. text: what is written into the cell.
+    """
+    rows, columns = list(table), list(next(iter(table.values())))
+    place = {"row": 1, "col": panel}
+    for j, column in enumerate(columns):
+        values = [table[row][column] for row in rows]
+        figure.add_heatmap(
+            x=[j], y=list(range(len(rows))), z=[[min(1.0, shade(v))] for v in values], zmin=0, zmax=1, showscale=False,
+            xgap=6, ygap=6, colorscale=[[0, CELL], [1, colours[column][0]]], name=column,
+            text=[[text(v)] for v in values], hovertemplate="%{text}", **place,
+        )  # fmt: skip
+        for i, (row, value) in enumerate(zip(rows, values, strict=True)):
+            figure.add_annotation(
+                x=j, y=i, text=f"<b>{text(value)}</b>", showarrow=False, **place,
+                font={"size": 26, "color": PAPER if shade(value) > 0.8 else INK},
+            )  # fmt: skip
+            if row == column:
+                figure.add_shape(
+                    x0=j - 0.47, x1=j + 0.47, y0=i - 0.46, y1=i + 0.46, line={"color": INK, "width": 4}, **place
+                )
+    figure.update_xaxes(
+        tickvals=list(range(len(columns))),
+        ticktext=[f'<b><span style="color:{colours[column][0]}">{column}</span></b>' for column in columns],
+        tickfont={"size": SMALL},
+        showline=False,
+        **place,
+    )
+    figure.update_yaxes(
+        tickvals=list(range(len(rows))),
+        ticktext=[f"<b>{row}</b>  " for row in rows],
+        tickfont={"size": TEXT, "color": INK},
+        autorange="reversed",
+        showgrid=False,
+        **place,
+    )
+    figure.update_layout(margin={"l": 180})
