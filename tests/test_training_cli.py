@@ -188,7 +188,7 @@ def test_ctrl_c_with_two_workers_stops_both_and_begins_no_other_run(data_dir, tm
     """As a terminal sends it: to the command and to its worker processes."""
     command = [sys.executable, "-W", "ignore", "-c", TWO_WORKERS, str(tmp_path), str(data_dir)]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-    runs = tmp_path / "runs"
+    runs = tmp_path / "runs" / "quick"
     try:
         while len(list(runs.glob("*/state.safetensors"))) < 2:
             assert process.poll() is None

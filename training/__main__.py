@@ -4,6 +4,7 @@ experiments; `python -m training report` draws the figures and writes the tables
 import argparse
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from hetmoe.config import CONFIGURATIONS
@@ -14,7 +15,16 @@ from training.card import write_card
 from training.classification import SEEDS
 from training.data import DataError, load_splits
 from training.figures import write_figures
-from training.grid import Execute, Finished, Settings, available_cores, current_commit, run_grid
+from training.grid import (
+    Execute,
+    Finished,
+    Settings,
+    available_cores,
+    current_commit,
+    failure_file,
+    in_processes,
+    run_grid,
+)
 from training.report import realdata_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
@@ -84,6 +94,8 @@ def run_command(
 
     Raises RunsFailed, when all others are done, if runs have failed.
     """
+    if not runs:
+        raise ValueError("none of these runs belongs to this experiment; see `python -m training status`")
     curves = results.with_name(f"{results.stem}_curves.csv")
     for path, columns in ((results, ()), (curves, CURVE_COLUMNS)):
         read(path, *[columns] if columns else [])  # a foreign file is better noticed before the runs than after
@@ -94,7 +106,8 @@ def run_command(
     parallel = min(options.jobs or (cores if device == "cpu" else 1), len(runs))
     threads = max(1, cores // parallel)
     commit = current_commit()  # now, before a long run gives the files time to change
-    settings = Settings(getattr(options, "data_dir", None), PROJECT / "runs", device, threads, commit, options.quick)
+    folder = PROJECT / "runs" / "quick" if options.quick else PROJECT / "runs"
+    settings = Settings(getattr(options, "data_dir", None), folder, device, threads, commit, options.quick)
     finished: list[Finished] = []
 
     def record(outcome: Finished) -> None:
@@ -103,12 +116,16 @@ def run_command(
         publish(outcome)
         finished.append(outcome)
 
-    failed = run_grid(runs, execute, settings, parallel, record)
+    failed = run_grid(runs, execute, settings, partial(in_processes, parallel=parallel), record)
     if failed:
-        names = "; ".join(f"{f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}" for f in failed)
+        reasons = "".join(
+            f"\n  {f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}\n"
+            f"    see {failure_file(f.run, settings.runs)}"
+            for f in failed
+        )
         raise RunsFailed(
-            f"{len(failed)} of {len(runs)} runs failed, the others are recorded; the same command tries them again, "
-            f"and failed.txt in their folders says more. {names}"
+            f"{len(failed)} of {len(runs)} runs failed, the others are recorded. The same command tries them again."
+            + reasons
         )
     return finished, settings
 
@@ -164,7 +181,13 @@ def run_report(options: argparse.Namespace) -> int:
     return 0
 
 
-COMMANDS = {"realdata": run_realdata, "controls": run_controls, "synthetic": run_synthetic, "audit": run_audit, "report": run_report}
+COMMANDS = {
+    "realdata": run_realdata,
+    "controls": run_controls,
+    "synthetic": run_synthetic,
+    "audit": run_audit,
+    "report": run_report,
+}
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -4,10 +4,11 @@ Every run has a folder of its own, named after what shapes it, in which it leave
 
     state.safetensors   after every epoch: a run that was killed goes on from there
     finished.json       its results: a finished run is never repeated (delete the folder to have it anew)
-    running.json        while it runs: process, host, start
-    failed.txt          why it failed; the next grid tries it again
+    lock                held by the process that trains it, and by no second one; the system frees it if that is killed
+    running.json        who holds the lock: process, host, start
 
-so that any number of processes, machines and sessions can work on one grid, and `status` can tell how it stands.
+and beside it, if it failed, a file that says why; the next grid tries it again. So any number of processes, machines
+that share the folder, and sessions can work on one grid, and `status` can tell how it stands.
 """
 
 import hashlib
@@ -16,20 +17,24 @@ import os
 import platform
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from multiprocessing import current_process, get_context
+from functools import partial
+from multiprocessing import current_process, get_context, parent_process
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from filelock import FileLock, Timeout
 from tqdm import tqdm
 
+from hetmoe.checkpoint import CheckpointError, read_tensors
 from training.loop import write_text
 from training.results import Row, Run
 
@@ -58,12 +63,31 @@ class Finished(NamedTuple):
 
 
 class Failed(NamedTuple):
+    """A run that came to nothing."""
+
     run: Run
-    reason: str
+    reason: str  # one line
+    details: str = ""  # the traceback
 
 
-Outcome = Finished | Failed
+class Taken(NamedTuple):
+    """A run that another process has in hand."""
+
+    run: Run
+
+
+Outcome = Finished | Failed | Taken
 Execute = Callable[[Run, Settings], Finished]  # a module's function, for it is sent to other processes
+Attempt = Callable[[Run], Outcome]
+Start = Callable[[list[Run], Attempt], Iterator[Outcome]]  # runs the runs somewhere, in any order
+
+
+class TakenByAnother(Exception):
+    """Another process trains the run in this folder, or has just finished it."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"another process has {folder} in hand")
+        self.folder = folder
 
 
 class Folder:
@@ -79,8 +103,12 @@ class Folder:
         file = self.path / "finished.json"
         if not file.exists():
             return None
-        content = json.loads(file.read_text(encoding="utf-8"))
-        return Finished(self.run, content["rows"], content["curve"], self.path)
+        try:
+            content = json.loads(file.read_text(encoding="utf-8"))
+            return Finished(self.run, content["rows"], content["curve"], self.path)
+        except (ValueError, KeyError, TypeError) as error:
+            self._begin_anew(file, f"{file} is damaged: {error}")
+            return None
 
     def finish(self, rows: list[Row], curve: list[Row]) -> Finished:
         """Keeps the outcome; the state is no longer needed."""
@@ -90,17 +118,49 @@ class Folder:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """While in the block, others see that the run is under way; an exception leaves its reason in failed.txt."""
-        (self.path / "failed.txt").unlink(missing_ok=True)
-        mark = self.path / "running.json"
-        write_text(mark, json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.time()}))
-        try:
-            yield
-        except Exception:
-            write_text(self.path / "failed.txt", traceback.format_exc())
-            raise
-        finally:
-            mark.unlink(missing_ok=True)
+        """Within the block, no other process can train this run. Raises TakenByAnother if another one does."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        mark, state = self.path / "running.json", self.path / "state.safetensors"
+        with _locked(self.path, timeout=1):  # `is_running` may hold it for a moment
+            if (self.path / "finished.json").exists():
+                raise TakenByAnother(self.path)
+            if state.exists():
+                try:
+                    read_tensors(state)
+                except CheckpointError as error:
+                    self._begin_anew(state, str(error))
+            write_text(mark, json.dumps({"pid": os.getpid(), "host": platform.node(), "since": time.time()}))
+            try:
+                yield
+            finally:
+                mark.unlink(missing_ok=True)
+
+    def _begin_anew(self, damaged: Path, why: str) -> None:
+        tqdm.write(f"{' '.join(self.run)} begins anew: {why}", file=sys.stderr)
+        damaged.unlink()
+
+
+@contextmanager
+def _locked(folder: Path, timeout: float) -> Iterator[None]:
+    """Raises TakenByAnother after `timeout` seconds; -1 waits as long as it takes."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout)
+    except Timeout:
+        raise TakenByAnother(folder) from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def is_running(folder: Path) -> bool:
+    """Whether a process trains the run in this folder now."""
+    try:
+        with _locked(folder, timeout=0):
+            return False
+    except TakenByAnother:
+        return True
 
 
 def slug(run: Run) -> str:
@@ -108,70 +168,117 @@ def slug(run: Run) -> str:
     return "-".join(run).replace(" ", "_").replace(",", "")
 
 
+def failure_file(run: Run, runs: Path) -> Path:
+    """Where the last grid that tried the run left the reason for its failure: in the first line, then the traceback."""
+    return runs / f"{slug(run)}.failed.txt"
+
+
 def run_grid(
     runs: list[Run],
     execute: Execute,
     settings: Settings,
-    parallel: int,
+    start: Start,
     record: Callable[[Finished], None],
 ) -> list[Failed]:
-    """Runs the runs, `parallel` processes at a time, and gives each finished one to `record` at once, here.
+    """Runs the runs by `start`, and gives each finished one to `record` at once, here.
 
     A run that fails, or whose process is killed ATTEMPTS times, does not take the others down; the failed ones are
-    returned. Raises KeyboardInterrupt after Ctrl-C, when every worker has saved; what `record` raises ends the grid.
+    returned. Runs that another process has in hand come last: it is waited for them. Raises KeyboardInterrupt after
+    Ctrl-C, when every worker has saved; what `record` raises ends the grid.
     """
     failed: list[Failed] = []
-    progress = tqdm(total=len(runs), desc=runs[0].experiment, unit="run", dynamic_ncols=True)
+    taken: list[Run] = []
+    for run in runs:
+        failure_file(run, settings.runs).unlink(missing_ok=True)
 
     def take(outcome: Outcome) -> None:
+        if isinstance(outcome, Taken):
+            taken.append(outcome.run)
+            return
         if isinstance(outcome, Failed):
             failed.append(outcome)
+            with suppress(OSError):  # perhaps the disk is full: that is what has failed, and the others go on
+                write_text(failure_file(outcome.run, settings.runs), f"{outcome.reason}\n\n{outcome.details}")
             progress.write(f"failed: {' '.join(outcome.run)}: {outcome.reason}", file=sys.stderr)
         else:
             record(outcome)
         progress.update()
 
-    with progress:
-        for outcome in (
-            _in_processes(runs, execute, settings, parallel)
-            if parallel > 1
-            else (attempt(execute, run, settings) for run in runs)
-        ):
+    with tqdm(total=len(runs), desc=runs[0].experiment, unit="run", dynamic_ncols=True) as progress:
+        for outcome in start(runs, partial(attempt, execute, settings, False)):
             take(outcome)
+        if taken:
+            progress.write(f"waiting for {len(taken)} runs that other processes have in hand", file=sys.stderr)
+            for outcome in start(taken, partial(attempt, execute, settings, True)):
+                take(outcome)
     return failed
 
 
-def attempt(execute: Execute, run: Run, settings: Settings) -> Outcome:
-    """One run in this process."""
+def attempt(execute: Execute, settings: Settings, wait: bool, run: Run) -> Outcome:
+    """One run in this process. `wait`: if another process has it in hand, until that has ended."""
     torch.set_num_threads(settings.threads)
-    try:
-        return execute(run, settings)
-    except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on
-        return Failed(run, f"{type(error).__name__}: {error}")
+    while True:
+        try:
+            return execute(run, settings)
+        except TakenByAnother as taken:
+            if not wait:
+                return Taken(run)
+            with _locked(taken.folder, timeout=-1):
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on
+            return Failed(run, " ".join(f"{type(error).__name__}: {error}".split()), traceback.format_exc())
 
 
-def _in_processes(runs: list[Run], execute: Execute, settings: Settings, parallel: int) -> Iterator[Outcome]:
+def in_processes(runs: list[Run], attempt: Attempt, parallel: int) -> Iterator[Outcome]:
+    """A `Start`: on this machine, `parallel` runs at a time; one after another in this process if that is one."""
+    if parallel == 1:
+        yield from map(attempt, runs)
+        return
     waiting = [(run, 1) for run in reversed(runs)]  # with the number of the attempt
-    while waiting:
-        # Runs are not handed to the pool before a worker is free: it would begin them after a Ctrl-C.
-        with ProcessPoolExecutor(parallel, mp_context=get_context("spawn")) as pool:
-            running: dict[Future[Outcome], tuple[Run, int]] = {}
-            broken = False
-            while running or (waiting and not broken):
-                while waiting and not broken and len(running) < parallel:
-                    run, number = waiting.pop()
-                    running[pool.submit(attempt, execute, run, settings)] = (run, number)
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    run, number = running.pop(future)
-                    try:
-                        yield future.result()
-                    except BrokenProcessPool:  # a process was killed: all that ran in this pool is void
-                        broken = True
-                        if number < ATTEMPTS:
-                            waiting.append((run, number + 1))
-                        else:
-                            yield Failed(run, f"its process, or one beside it, was killed {ATTEMPTS} times")
+    running: dict[Future[Outcome], tuple[ProcessPoolExecutor, Run, int]] = {}
+    with ExitStack() as pools:
+
+        def worker() -> ProcessPoolExecutor:
+            """A pool of one: when its process is killed, no other run is lost with it."""
+            return pools.enter_context(
+                ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=_end_with_parent)
+            )
+
+        idle = [worker() for _ in range(parallel)]
+        while waiting or running:
+            # No worker has a second run in store: it would begin it after a Ctrl-C.
+            while waiting and idle:
+                pool, (run, number) = idle.pop(), waiting.pop()
+                running[pool.submit(attempt, run)] = pool, run, number
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                pool, run, number = running.pop(future)
+                try:
+                    outcome: Outcome | None = future.result()
+                    idle.append(pool)
+                except BrokenProcessPool:
+                    idle.append(worker())
+                    outcome = killed(run) if number == ATTEMPTS else None
+                    if not outcome:
+                        waiting.append((run, number + 1))
+                if outcome:
+                    yield outcome
+
+
+def killed(run: Run) -> Failed:
+    return Failed(run, f"its process was killed {ATTEMPTS} times; perhaps it needs more memory than there is")
+
+
+def _end_with_parent() -> None:
+    """A worker whose grid was killed ends at once, so that the next grid finds its run free."""
+    parent = parent_process()
+    assert parent
+
+    def watch() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def bar_position() -> int:

@@ -1,0 +1,89 @@
+"""Runs for tests of the grid: a tiny model on random batches, and what may befall it. Spawned processes import this."""
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from hetmoe.model import HetMoE
+from tests.tiny import tiny_config
+from training.classification import curve_rows, row
+from training.grid import Finished, Folder, Settings, bar_position
+from training.loop import Batch, Recipe, Task, train
+from training.results import Run
+
+RECIPE = Recipe(epochs=4, steps=2, batch_size=4)
+KILLED_AT = 5  # the second step of the third epoch: two epochs are saved
+
+
+def tiny_run(configuration: str, seed: int = 1) -> Run:
+    return Run("tiny", "test", configuration, "20000", str(seed))
+
+
+def tiny_settings(folder: Path, threads: int = 1) -> Settings:
+    return Settings(None, folder / "runs", "cpu", threads, "unknown")
+
+
+def tiny_execute(run: Run, settings: Settings) -> Finished:
+    """The configuration says what happens at KILLED_AT; steps.txt in the run's folder, which steps were trained."""
+    if run.configuration == "bad":
+        raise ValueError("10 parameters are too few")
+    folder = Folder(run, settings, "tiny")
+    if before := folder.finished():
+        return before
+    with folder.running():
+        task = Task(
+            partial(HetMoE, tiny_config(n_outputs=1)),
+            partial(_batches, run.configuration, folder.path),
+            lambda output, target: F.mse_loss(output.logits[:, 0], target),
+            lambda model: {"spatial": _total(model)},
+        )
+        model, progress = train(
+            task,
+            RECIPE,
+            seed=int(run.seed),
+            device=torch.device("cpu"),
+            folder=folder.path,
+            name=run.configuration,
+            bar_position=bar_position(),
+        )
+        return folder.finish([row("all", "weights", _total(model))], curve_rows(progress, "weights"))
+
+
+def _total(model: HetMoE) -> float:
+    """The sum of all weights: two models that were trained differently differ in it."""
+    return sum(p.detach().double().sum().item() for p in model.parameters())
+
+
+def _batches(what: str, folder: Path, seed: int, epoch: int, start: int) -> Iterator[Batch]:
+    for step in range(epoch * RECIPE.steps + start, (epoch + 1) * RECIPE.steps):
+        if step == KILLED_AT:
+            _meet(what, folder)
+        with (folder / "steps.txt").open("a") as file:
+            file.write(f"{step}\n")
+        random = np.random.default_rng([seed, step])
+        x = random.normal(size=(RECIPE.batch_size, 1024)).astype(np.float32)
+        yield x, x[:, 0], np.zeros(RECIPE.batch_size, np.int64)
+
+
+def _meet(what: str, folder: Path) -> None:
+    first = not (folder / "met.txt").exists()
+    (folder / "met.txt").touch()
+    if what == "always killed" or (what == "killed once" and first):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "interrupted" and first:
+        raise KeyboardInterrupt
+    if what == "slow":
+        while not (folder / "go.txt").exists():
+            time.sleep(0.05)
+
+
+def steps_of(folder: Path) -> list[int]:
+    """The steps that were trained, in their order."""
+    return [int(line) for line in (folder / "steps.txt").read_text().split()]
