@@ -1,8 +1,9 @@
-"""The page as a whole: a heading, the choice of configuration, and a tab for each kind of input."""
+"""The page as a whole: a heading, the choice of configuration, a tab for each kind of input, and the evidence."""
 
 import sys
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 
 import gradio as gr
 
@@ -10,6 +11,7 @@ from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import answer
 from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results
+from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, style_sheet, theme
 from hetmoe.inference import Predictor, default_checkpoint
@@ -23,8 +25,11 @@ def load_predictors() -> dict[str, Predictor]:
     return {name: Predictor.load(default_checkpoint(name)) for name in CONFIGURATIONS}
 
 
-def build(predictors: Mapping[str, Predictor]) -> gr.Blocks:
-    """The page for these models, one by each configuration's name; every tab opens with an example classified."""
+def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.Blocks:
+    """The page for these models, one by each configuration's name; every input opens with an example classified.
+
+    evidence: the file that the evidence tab shows; see demo.evidence
+    """
     # An upload is kept for a day, so that it can still be classified anew on a page left open.
     with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
         with gr.Row(elem_id="hm-header"):
@@ -52,22 +57,24 @@ def build(predictors: Mapping[str, Predictor]) -> gr.Blocks:
                     show_progress="hidden",
                     api_visibility="private",
                 )
+            with gr.Tab("Evidence", id="evidence", elem_id="hm-evidence"):
+                make_evidence(evidence)
         gr.HTML((ASSETS / "footer.html").read_text(encoding="utf-8"), apply_default_css=False)
         add_endpoints(predictors)
     return page
 
 
-def serve() -> None:
+def serve(evidence: Path = EVIDENCE) -> None:
     """Loads the models and serves the page until interrupted; exits with a message if there are none."""
     try:
         predictors = load_predictors()
     except CheckpointError as error:
         sys.exit(f"The page needs the published models: {error}.")
-    build(predictors).launch(
+    build(predictors, evidence).launch(
         theme=theme(),
         head=f"<style>{style_sheet()}</style>",  # for Gradio rewrites the selectors of its css parameter
         favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES)],
+        allowed_paths=[str(EXAMPLES), str(PLOTLY)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
         footer_links=[],
         run_history=False,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import gradio as gr
 
-from hetmoe.demo.colours import css_variables
+from hetmoe.demo.colours import GREYS, css_variables
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -16,16 +16,16 @@ def theme() -> gr.themes.Base:
     return gr.themes.Base(
         primary_hue="neutral", neutral_hue="neutral", font=fonts, font_mono=("ui-monospace", "monospace")
     ).set(
-        body_background_fill="#ffffff",
-        body_background_fill_dark="#121416",
-        body_text_color="#16191d",
-        body_text_color_dark="#f1f3f5",
+        body_background_fill=GREYS["paper"][0],
+        body_background_fill_dark=GREYS["paper"][1],
+        body_text_color=GREYS["ink"][0],
+        body_text_color_dark=GREYS["ink"][1],
     )
 
 
 def style_sheet() -> str:
-    """All CSS of the page: the experts' colours, then one file for each part."""
-    parts = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "inputs", "results")]
+    """All CSS of the page: the colours, then one file for each part."""
+    parts = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "inputs", "results", "evidence")]
     return "\n".join([css_variables(), *parts])
 
 
