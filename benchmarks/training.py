@@ -73,7 +73,7 @@ def _prepare(barrier: Barrier) -> None:
 
 def _run(configuration: str, setting: Setting, steps: int) -> float:
     torch.set_num_threads(setting.threads)
-    data, statistics = _random_data(), {m: Statistics(0.0, 1.0) for m in MODALITIES}
+    data, statistics = random_data(), {m: Statistics(0.0, 1.0) for m in MODALITIES}
     config = match_parameters(configuration, BUDGET)
     seconds = []
     with tempfile.TemporaryDirectory() as folder:
@@ -92,7 +92,9 @@ def _run(configuration: str, setting: Setting, steps: int) -> float:
     return steps * BATCH / seconds[-1]
 
 
-def _random_data() -> Data:
+def random_data() -> Data:
+    """Noise in the form of the real data."""
+
     def split(n: int) -> Split:
         rng = np.random.default_rng(0)
         inputs = {m: rng.standard_normal((n, N_INPUTS), dtype=np.float32) for m in MODALITIES}
