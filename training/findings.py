@@ -16,6 +16,8 @@ PAPER_ACCURACY = {
     "hybrid": {"all": 0.4863},
 }
 PAPER_SD = {"homogeneous": 0.0038, "heterogeneous": 0.0044, "hybrid": 0.0093}  # of "all", over three seeds, ddof = 1
+PAPER_REDUCTION = {368_000: 0.162, 530_000: 0.241, 690_000: 0.294}  # synthetic: budget -> error below homogeneous
+PAPER_TEMPORAL = 2.2  # synthetic: how many times as large the temporal error is with a mismatched bias
 PAPER_AIRPLANE = 0.743  # the spatial expert's routing weight for the one airplane on the original's page
 
 

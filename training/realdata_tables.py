@@ -33,8 +33,8 @@ def realdata_table(rows: list[Row]) -> str:
         body.append(
             [
                 c,
-                f"{_mean_sd(summary(rows, c))} (n = {len(seeds(rows, c))})",
-                *(_mean_sd(summary(rows, c, m)) for m in MODALITIES),
+                f"{mean_sd(summary(rows, c))} (n = {len(seeds(rows, c))})",
+                *(mean_sd(summary(rows, c, m)) for m in MODALITIES),
                 f"{parameters.mean:,.0f}" if parameters else MISSING,
                 f"{multiply_adds.mean / 1e6:.2f} M" if multiply_adds else MISSING,
                 f"{100 * PAPER_ACCURACY[c]['all']:.2f} ± {100 * PAPER_SD[c]:.2f} %",
@@ -74,15 +74,19 @@ def _gain_sentence(other: str, gain: Gain) -> str:
 
 def routing_table(rows: list[Row]) -> str:
     """Mean routing weights in per cent, modality by expert, one table for each configuration."""
-    tables = []
-    for c in configurations(rows):
-        weights = routing(rows, c)
-        if weights:
-            experts = list(next(iter(weights.values())))
-            body = [[m, *(f"{100 * w[e]:.1f}" for e in experts)] for m, w in weights.items()]
-            tables.append(table([f"{c}: input", *experts], body))
+    tables = [text for c in configurations(rows) if (text := weights_table(rows, c))]
     note = "Mean routing weight of each expert in per cent, over the whole test sets and then over the seeds."
     return "\n\n".join([*tables, note])
+
+
+def weights_table(rows: list[Row], configuration: str) -> str:
+    """That of one configuration; empty if it has no routing."""
+    weights = routing(rows, configuration)
+    if not weights:
+        return ""
+    experts = list(next(iter(weights.values())))
+    body = [[m, *(f"{100 * w[e]:.1f}" for e in experts)] for m, w in weights.items()]
+    return table([f"{configuration}: input", *experts], body)
 
 
 def airplane_text(rows: list[Row]) -> str:
@@ -100,7 +104,7 @@ def airplane_text(rows: list[Row]) -> str:
     )
 
 
-def _mean_sd(s: Summary | None) -> str:
+def mean_sd(s: Summary | None) -> str:
     if s is None:
         return MISSING
     return f"{100 * s.mean:.2f} ± {MISSING if isnan(s.sd) else format(100 * s.sd, '.2f')}"
