@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -21,11 +21,12 @@ from hetmoe.inference import Predictor
 from hetmoe.model import count_multiply_adds, count_parameters
 from tests.tiny import copy_of_data
 from training import __main__ as cli
-from training import encoding_choices, loop
+from training import classification, encoding_choices, realdata
+from training.classification import BUDGET, SEEDS
 from training.data import LABELS, load_splits
-from training.loop import Recipe
-from training.realdata import BUDGET, SEEDS
-from training.results import COLUMNS, CURVE_COLUMNS, Row, read
+from training.grid import Failed, Finished, Settings
+from training.loop import Batch, Recipe
+from training.results import COLUMNS, CURVE_COLUMNS, Row, Run, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -51,7 +52,8 @@ def tiny_recipe_offline_in_its_own_project(monkeypatch, tmp_path):
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     monkeypatch.setattr(cli, "PROJECT", tmp_path)
-    monkeypatch.setattr(cli, "QUICK", Recipe(epochs=1, steps=5, batch_size=16))
+    monkeypatch.setattr(cli, "available_cores", lambda: 1)
+    monkeypatch.setattr(realdata, "QUICK", Recipe(epochs=1, steps=5, batch_size=16))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user-cache"))
     monkeypatch.delenv("HETMOE_DATA", raising=False)
     monkeypatch.delenv("HETMOE_DEVICE", raising=False)
@@ -84,7 +86,8 @@ def test_from_the_command_to_results_and_checkpoints(data_dir, tmp_path):
         for modality in MODALITIES:
             expected |= {(modality, metric) for metric in ("accuracy", "loss")}
             expected |= {(modality, f"accuracy_{label}") for label in LABELS[modality]}
-            expected |= {(modality, f"routing_{expert}") for expert in experts}
+            for expert in experts:
+                expected |= {(modality, f"{what}_{expert}") for what in ("routing", "accuracy_of", "accuracy_without")}
         expected |= {("spatial", f"routing_of_airplane_{expert}") for expert in experts}
         mine = [row for row in rows if row["configuration"] == configuration]
         assert {(row["modality"], row["metric"]) for row in mine} == expected
@@ -176,18 +179,25 @@ def test_interrupted_and_repeated_it_comes_to_the_same(data_dir, tmp_path, monke
 TWO_WORKERS = """
 import sys
 from pathlib import Path
-from training import __main__ as cli
+from training import realdata
 from training.loop import Recipe
-cli.PROJECT = Path(sys.argv[1])
-cli.QUICK = Recipe(epochs=500, steps=1, batch_size=4)  # the state is saved after every step
-sys.exit(cli.main(["realdata", "--quick", "--device", "cpu", "--jobs", "2", "--data-dir", sys.argv[2]]))
+
+realdata.QUICK = Recipe(epochs=500, steps=1, batch_size=4)  # the state is saved after every step; workers do this too
+if __name__ == "__main__":
+    from training import __main__ as cli
+
+    cli.PROJECT = Path(sys.argv[1])
+    sys.exit(cli.main(["realdata", "--quick", "--device", "cpu", "--jobs", "2", "--data-dir", sys.argv[2]]))
 """
 
 
 def test_ctrl_c_with_two_workers_stops_both_and_begins_no_other_run(data_dir, tmp_path):
     """As a terminal sends it: to the command and to its worker processes."""
-    command = [sys.executable, "-W", "ignore", "-c", TWO_WORKERS, str(tmp_path), str(data_dir)]
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    script = tmp_path / "two_workers.py"
+    script.write_text(TWO_WORKERS)
+    command = [sys.executable, "-W", "ignore", str(script), str(tmp_path), str(data_dir)]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True)
     runs = tmp_path / "runs" / "quick"
     try:
         while len(list(runs.glob("*/state.safetensors"))) < 2:
@@ -210,15 +220,15 @@ def test_ctrl_c_with_two_workers_stops_both_and_begins_no_other_run(data_dir, tm
 
 
 def on_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object]) -> None:
-    batches = loop.mixed_batches
+    batches = classification.mixed_batches
 
-    def counted(*args: Any, **kwargs: Any) -> Any:
+    def counted(*args: Any, **kwargs: Any) -> Iterator[Batch]:
         for i, batch in enumerate(batches(*args, **kwargs), 1):
             if i == n:
                 act()
             yield batch
 
-    monkeypatch.setattr(loop, "mixed_batches", counted)
+    monkeypatch.setattr(classification, "mixed_batches", counted)
 
 
 def test_another_seed_is_not_published(data_dir, tmp_path):
@@ -231,18 +241,67 @@ def test_another_seed_is_not_published(data_dir, tmp_path):
 # What a command asks for
 
 
-def test_the_default_is_the_papers_nine_runs():
-    jobs, parallel = cli.jobs_of(cli.parse(["realdata", "--device", "cpu", "--jobs", "3"]))
-    assert parallel == 3
-    assert [job.configuration for job in jobs] == ["heterogeneous"] * 3 + ["hybrid"] * 3 + ["homogeneous"] * 3
-    assert [job.seed for job in jobs] == [42, 123, 456] * 3
-    assert all(job.recipe == Recipe() and job.threads >= 1 for job in jobs)
+class Asked(NamedTuple):
+    """What the grid is asked to do."""
+
+    runs: list[Run]
+    settings: Settings
+    parallel: int
+    recipes: list[Recipe]  # of the runs
 
 
-def test_quick_is_one_seed(monkeypatch):
-    jobs, _ = cli.jobs_of(cli.parse(["realdata", "--quick", "--device", "cpu"]))
-    assert [job.seed for job in jobs] == [42] * 3
-    assert {job.recipe.steps for job in jobs} == {5}
+@pytest.fixture
+def ask(data_dir, monkeypatch) -> Callable[..., Asked]:
+    """Says what a realdata command with these options would run, without running it."""
+
+    def ask(*options: str) -> Asked:
+        asked: list[Asked] = []
+        recipes: list[Recipe] = []
+
+        def note_recipe(run: Run, settings: Settings, config: tuple[str, int], recipe: Recipe, command: str) -> None:
+            assert config == (run.configuration, BUDGET)
+            recipes.append(recipe)
+
+        def run_grid(runs: list[Run], execute: Any, settings: Settings, start: Any, record: Any) -> list[Failed]:
+            for run in runs:
+                execute(run, settings)
+            asked.append(Asked(runs, settings, start.keywords["parallel"], recipes))
+            return []
+
+        monkeypatch.setattr(cli, "run_grid", run_grid)
+        monkeypatch.setattr(realdata, "match_parameters", lambda configuration, budget: (configuration, budget))
+        monkeypatch.setattr(realdata, "classify", note_recipe)
+        assert cli.main(["realdata", "--device", "cpu", "--data-dir", str(data_dir), *options]) == 0
+        return asked[0]
+
+    return ask
+
+
+def test_the_default_is_the_papers_nine_runs(ask):
+    asked = ask("--jobs", "3")
+    assert asked.runs == [
+        Run("realdata", "replica", configuration, "223000", seed)
+        for configuration in ("heterogeneous", "hybrid", "homogeneous")  # the longest first
+        for seed in ("42", "123", "456")
+    ]
+    assert asked.parallel == 3
+    assert asked.settings.threads >= 1
+    assert asked.recipes == [Recipe()] * 9
+
+
+def test_no_more_runs_at_a_time_than_there_are_and_no_core_is_used_twice(ask, monkeypatch):
+    monkeypatch.setattr(cli, "available_cores", lambda: 8)
+    two = ask("--configurations", "hybrid", "--seeds", "1", "2")
+    assert (len(two.runs), two.parallel, two.settings.threads) == (2, 2, 4)
+    nine = ask()
+    assert (nine.parallel, nine.settings.threads) == (8, 1)
+
+
+def test_quick_is_one_seed(ask):
+    asked = ask("--quick")
+    assert [run.seed for run in asked.runs] == ["42"] * 3
+    assert asked.settings.quick
+    assert {recipe.steps for recipe in asked.recipes} == {5}
 
 
 # Mistakes
@@ -292,7 +351,28 @@ def test_wrong_arguments(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_failed_runs_are_named_with_their_reasons_and_the_others_are_recorded(data_dir, tmp_path, monkeypatch, capsys):
+    execute = realdata.execute
+
+    def fail_hybrid(run: Run, settings: Settings) -> Finished:
+        if run.configuration == "hybrid":
+            raise RuntimeError("out of memory")
+        return execute(run, settings)
+
+    monkeypatch.setattr(realdata, "execute", fail_hybrid)
+    arguments = command(data_dir, "--output", str(tmp_path / "output"), configurations=("hybrid", "homogeneous"))
+    assert cli.main(arguments) == 1
+    error = capsys.readouterr().err
+    assert "error: 1 of 2 runs failed" in error
+    assert "hybrid 223000 42: RuntimeError: out of memory" in error
+    assert "Traceback" not in error
+    rows = read(tmp_path / "output" / "training" / "results" / "realdata.csv")
+    assert {row["configuration"] for row in rows} == {"homogeneous"}
+    assert [path.name for path in (tmp_path / "output" / "weights").iterdir()] == ["replica-homogeneous.safetensors"]
+
+
 def test_an_absent_device(monkeypatch, capsys):
+    """It is noticed before any data are looked for."""
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert cli.main(["realdata", "--device", "cuda"]) == 1
     assert "error: this machine has no cuda" in capsys.readouterr().err
