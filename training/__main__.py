@@ -25,11 +25,18 @@ from training.grid import (
     in_processes,
     run_grid,
 )
-from training.report import realdata_report
+from training.realdata_tables import realdata_report
+from training.report import write_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
+from training.status import legend, standings, table
 
 PROJECT = Path(__file__).parent.parent
+GRIDS = {  # by the name of their command and results file
+    "realdata": [realdata.runs(list(realdata.CONFIGURATIONS), list(SEEDS))],
+    "controls": [controls.runs(list(controls.CONTROLS), list(SEEDS))],
+    "synthetic": [synthetic.runs(list(synthetic.EXPERTS), None, None, long) for long in (False, True)],
+}
 
 
 class RunsFailed(Exception):
@@ -65,6 +72,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_argument("--device", choices=DEVICES, default="auto")
     command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
     command.add_argument("--output", type=Path, default=PROJECT, help="folder for results (default: this project)")
+    status = commands.add_parser("status", help="what is done, running, interrupted, failed, waiting")
+    status.add_argument("experiment", nargs="?", choices=list(GRIDS), metavar="EXPERIMENT", help="default: all")
+    status.add_argument("--output", type=Path, default=PROJECT, help="folder of results (default: this project)")
     report = commands.add_parser("report", help="tables, figures and model card from the results so far")
     report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
@@ -171,12 +181,21 @@ def run_audit(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_status(options: argparse.Namespace) -> int:
+    for name in [options.experiment] if options.experiment else GRIDS:
+        for runs in GRIDS[name]:
+            results = options.output / "training" / "results" / f"{name}.csv"
+            print(table(standings(runs, results, PROJECT / "runs")), end="\n\n")
+    print(legend())
+    return 0
+
+
 def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
     rows = read(results / "realdata.csv")
     print(f"wrote {write_card(rows, options.output / 'weights')}", file=sys.stderr)
     print(realdata_report(rows))
-    for path in write_figures(results, results / "figures"):
+    for path in [*write_report(results), *write_figures(results, results / "figures")]:
         print(f"wrote {path}", file=sys.stderr)
     return 0
 
@@ -186,6 +205,7 @@ COMMANDS = {
     "controls": run_controls,
     "synthetic": run_synthetic,
     "audit": run_audit,
+    "status": run_status,
     "report": run_report,
 }
 

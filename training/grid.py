@@ -156,6 +156,8 @@ def _locked(folder: Path, timeout: float) -> Iterator[None]:
 
 def is_running(folder: Path) -> bool:
     """Whether a process trains the run in this folder now."""
+    if not (folder / "lock").exists():
+        return False
     try:
         with _locked(folder, timeout=0):
             return False
