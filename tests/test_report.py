@@ -1,151 +1,127 @@
-"""The tables and the model card say what the results files and the checkpoints say."""
+"""The report is that of the results files, complete, and every command in it is one of ours."""
 
-from dataclasses import replace
+import hashlib
+import json
+import re
+import shlex
 from pathlib import Path
 
 import pytest
 
-from hetmoe.checkpoint import Checkpoint, save_checkpoint
-from hetmoe.config import CONFIGURATIONS
-from tests.results import ACCURACY, write_results
-from tests.tiny import tiny_checkpoint
-from training.__main__ import main
-from training.card import DATA_SETS, card, write_card
-from training.findings import PAPER_ACCURACY, relative_gain
-from training.realdata_tables import airplane_text, gain_text, realdata_report, realdata_table, routing_table
-from training.results import ResultsError, Row, read
-
-ROOT = Path(__file__).parents[1]
-
-
-@pytest.fixture
-def rows(tmp_path: Path) -> list[Row]:
-    return read(write_results(tmp_path) / "realdata.csv")
+from hetmoe.checkpoint import save_checkpoint
+from tests.made_up import about, control_rows, synthetic_rows
+from tests.results import write_results
+from tests.test_card import checkpoint
+from training.__main__ import main, parse
+from training.claims import claims
+from training.comparison import Results
+from training.controls import CONTROLS
+from training.figures import all_figures
+from training.realdata_tables import realdata_table
+from training.report import evidence, report, write_report
+from training.results import RESULTS, ResultsError, read
 
 
-def cells(table: str, first: str) -> list[str]:
-    (line,) = (line for line in table.splitlines() if line.startswith(f"| {first} |"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    """All experiments but the audit."""
+
+    def error(configuration: str, budget: int, seed: int, modality: str) -> float:
+        return about(0.1, configuration, budget, seed, modality, within=0.1)
+
+    def accuracy(configuration: str, seed: int, modality: str) -> float:
+        return about(0.5, configuration, seed, modality, within=0.1)
+
+    realdata = Results.load(write_results(tmp_path_factory.mktemp("results")))
+    synthetic = [*synthetic_rows(error), *synthetic_rows(error, seeds=(1, 2, 3), long=True)]
+    return realdata._replace(synthetic=synthetic, controls=control_rows(accuracy))
 
 
-def checkpoint(configuration: str) -> Checkpoint:
-    """As the real-data training saves it, untrained."""
-    provenance = {
-        "command": "python -m training realdata",
-        "configuration": configuration,
-        "seed": 42,
-        "steps": 15_000,
-        "commit": "0123456789abcdef+",
-        "device": "cpu",
-        "machine": "x86_64",
-        "date": "2026-01-02",
-        "data_fingerprint": next(iter(DATA_SETS)),
-        "versions": {"torch": "2.11.0"},
-    }
-    return replace(tiny_checkpoint(configuration), provenance=provenance)
+@pytest.fixture(scope="module")
+def text(results: Results) -> str:
+    return report(results)
 
 
-def test_table(rows: list[Row]) -> None:
-    table = realdata_table(rows)
-    by_modality = ["61.00 ± 1.00", "51.00 ± 1.00", "61.00 ± 1.00", "95.00 ± 1.00"]
-    expected = ["67.00 ± 1.00 (n = 3)", *by_modality, "222,999", "4.00 M", "53.46 ± 0.44 %"]
-    assert cells(table, "heterogeneous") == ["heterogeneous", *expected]
-    assert cells(table, "homogeneous")[-1] == "39.02 ± 0.38 %"
-    assert cells(table, "hybrid")[-1] == "48.63 ± 0.93 %"
-    lines = [line for line in table.splitlines() if line.startswith("|")]
-    assert len({line.count("|") for line in lines}) == 1
+def test_every_claim_has_its_row(results: Results, text: str) -> None:
+    for claim in claims(results):
+        assert (
+            f"| {claim.claim} ({claim.source}) | **{claim.verdict}** | {claim.measured} | `{claim.command}` |" in text
+        )
+        assert f"- *{claim.claim}*: {claim.rule}" in text
+    assert "**not measured**" not in text
 
 
-def test_gain(rows: list[Row]) -> None:
-    gain = relative_gain(rows)
-    assert gain
-    assert gain.mean == pytest.approx(0.67 / 0.46 - 1)
-    assert gain.by_seed == pytest.approx({42: 0.66 / 0.45 - 1, 123: 0.67 / 0.47 - 1, 456: 0.68 / 0.46 - 1})
-    text = gain_text(rows)
-    assert "+45.7 % in the mean (the paper's figures give +37.0 %)" in text
-    assert "+46.7 % (seed 42), +42.6 % (seed 123), +47.8 % (seed 456)" in text
-    assert "p < 0.001, n = 3" in text
-    assert "Relative to hybrid, heterogeneous accuracy is +7.2 % in the mean (the paper's figures give +9.9 %)" in text
+def test_tables_are_whole(text: str) -> None:
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        assert len({line.count("|") for line in block.splitlines()}) == 1, block
+    assert not re.search(r"\b(nan|inf|None)\b", text)
 
 
-def test_gain_over_the_seeds_that_both_have(tmp_path: Path) -> None:
-    write_results(tmp_path, {"homogeneous": ACCURACY["homogeneous"]}, seeds=(42, 123))
-    write_results(tmp_path, {"heterogeneous": ACCURACY["heterogeneous"]})
-    gain = relative_gain(read(tmp_path / "realdata.csv"))
-    assert gain
-    assert list(gain.by_seed) == [42, 123]
+def test_every_run_has_its_row(results: Results, text: str) -> None:
+    for r in results.synthetic:
+        if (r["modality"], r["metric"]) == ("all", "mse"):
+            long = "--long " * (r["experiment"] == "synthetic long")
+            name = f'"{r["configuration"]}"' if " " in r["configuration"] else r["configuration"]
+            assert f"`python -m training synthetic {long}--configurations {name} --budgets {r['budget']}` |" in text
+    for c in CONTROLS:
+        assert re.search(rf'^\| {c} \|.*`python -m training controls --configurations "?{c}"?` \|$', text, re.MULTILINE)
 
 
-def test_routing(rows: list[Row]) -> None:
-    table = routing_table(rows)
-    assert "| heterogeneous: input | spatial | temporal | spectral | relational |" in table
-    assert "| hybrid: input | ffn | spatial | temporal | spectral |" in table
-    assert "| relational | 40.0 | 30.0 | 20.0 | 10.0 |" in table
-    assert "airplane" not in table
+def test_every_command_is_one_of_ours(text: str) -> None:
+    commands = re.findall(r"`(python -m training[^`]*)`", text)
+    assert len(commands) > 60
+    for command in set(commands):
+        parse(shlex.split(command)[3:])  # exits if it does not know them
 
 
-def test_airplane(rows: list[Row]) -> None:
-    text = airplane_text(rows)
-    assert "55.0 % (heterogeneous, n = 3), 55.0 % (hybrid, n = 3)" in text
-    assert "74.3 %" in text
+def test_figures_are_those_that_are_drawn(results: Results, text: str) -> None:
+    shown = re.findall(r"^!\[(.+)\]\(figures/(.+)\.png\)$", text, re.MULTILINE)
+    assert sorted(name for _, name in shown) == sorted(all_figures(results))
 
 
-def test_the_paper_is_quoted_as_it_is() -> None:
-    for configuration, of_modality in PAPER_ACCURACY.items():
-        parts = [value for modality, value in of_modality.items() if modality != "all"]
-        if parts:  # its overall figure is the mean over the modalities, as ours
-            assert sum(parts) / 4 == pytest.approx(of_modality["all"], abs=0.0006), configuration
+def test_errors_of_a_budget_are_its_own(text: str) -> None:
+    (line,) = re.findall(r"^\| 368K hybrid \|.*--configurations hybrid --budgets 368000` \|$", text, re.MULTILINE)[:1]
+    values = [about(0.1, "hybrid", 368_000, seed, "all", within=0.1) for seed in range(1, 6)]
+    assert f"| {sum(values) / 5:.4f} ±" in line
+    assert "(n = 5)" in line
+    assert "| 368,000 | 7.36 M |" in line
 
 
-@pytest.mark.parametrize("names", [["homogeneous"], ["heterogeneous"], ["hybrid"], ["homogeneous", "heterogeneous"]])
-def test_a_single_seed(names: list[str], tmp_path: Path) -> None:
-    folder = write_results(tmp_path, {name: ACCURACY[name] for name in names}, seeds=(42,))
-    text = realdata_report(read(folder / "realdata.csv"))
-    assert "± – (n = 1)" in text
-    assert "nan" not in text
+def test_no_results() -> None:
+    nothing = report(Results([], [], [], [], [], [], []))
+    assert "**holds**" not in nothing
+    assert "nan" not in nothing
 
 
-def test_no_rows() -> None:
-    assert "nan" not in realdata_report([])
+def test_evidence(tmp_path: Path) -> None:
+    folder = write_results(tmp_path)
+    write_report(folder)
+    written = (folder / "evidence.json").read_bytes()
+    assert len(written) < 1_000_000
+    content = json.loads(written)
+    assert content["claims"][0].keys() >= {"claim", "source", "verdict", "measured", "command"}
+    assert [len(content[part]) > 0 for part in ("claims", "questions", "figures")] == [True] * 3
+    assert content["made_from"].keys() == {"realdata.csv", "realdata_curves.csv"}
+    assert content["made_from"]["realdata.csv"] == hashlib.sha256((folder / "realdata.csv").read_bytes()).hexdigest()
+    write_report(folder)
+    assert (folder / "evidence.json").read_bytes() == written
 
 
-def test_card(rows: list[Row]) -> None:
-    files = {f"replica-{name}.safetensors": checkpoint(name) for name in CONFIGURATIONS}
-    text = card(rows, files)
-    assert text.startswith("---\nlicense: mit\n")
-    for name in files:
-        assert text.count(f"`{name}`") == 2  # among the files and in the provenance
-    assert "python -m training realdata --configurations hybrid --seeds 42\n" in text
-    assert realdata_table(rows) in text
-    assert gain_text(rows) in text
-    assert "61 of 100 grey pictures (hardest: “truck”, 52)" in text
-    assert "10,564 training" in text
-    assert "Opus at about 34 kbit/s" in text
-    assert "`0123456789ab+`" in text
-    assert "$" not in text
+def test_report_without_results(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="run `python -m training realdata`"):
+        write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
-def test_card_of_other_data_claims_nothing_about_them(rows: list[Row]) -> None:
-    one = checkpoint("hybrid")
-    text = card(
-        rows, {"replica-hybrid.safetensors": replace(one, provenance={**one.provenance, "data_fingerprint": "f"})}
-    )
-    assert "10,564" not in text
-    assert "Which recordings there were is not known." in text
-
-
-def test_published_card_is_that_of_the_published_files() -> None:
-    text = (ROOT / "weights" / "README.md").read_text(encoding="utf-8")
-    files = list((ROOT / "weights").glob("*.safetensors"))
-    assert len(files) == len(CONFIGURATIONS)
-    assert "is not known" not in text  # of the data: see DATA_SETS in training/card.py
-    assert all(f"`{path.name}`" in text for path in files)
-    assert realdata_table(read(ROOT / "training" / "results" / "realdata.csv")) in text
-
-
-def test_card_needs_results_and_checkpoints(rows: list[Row], tmp_path: Path) -> None:
-    with pytest.raises(ResultsError, match="no checkpoints"):
-        write_card(rows, tmp_path)
+@pytest.mark.skipif(not (RESULTS / "REPORT.md").exists(), reason="not published yet")
+def test_published_report_is_that_of_the_published_results() -> None:
+    results = Results.load(RESULTS)
+    assert (RESULTS / "REPORT.md").read_text(encoding="utf-8") == report(results), "run `python -m training report`"
+    published = json.loads((RESULTS / "evidence.json").read_text(encoding="utf-8"))
+    made = json.loads(evidence(results, published["made_from"]))
+    assert {**published, "figures": len(published["figures"])} == {**made, "figures": len(made["figures"])}
+    for name, fingerprint in published["made_from"].items():
+        assert hashlib.sha256((RESULTS / name).read_bytes()).hexdigest() == fingerprint, name
 
 
 def test_report_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,3 +140,5 @@ def test_report_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys:
     assert realdata_table(read(results / "realdata.csv")) in capsys.readouterr().out
     assert "replica-hybrid.safetensors" in (tmp_path / "weights" / "README.md").read_text(encoding="utf-8")
     assert drawn == [(results, results / "figures")]
+    assert (results / "REPORT.md").read_text(encoding="utf-8") == report(Results.load(results))
+    assert "claims" in json.loads((results / "evidence.json").read_text(encoding="utf-8"))

@@ -69,7 +69,7 @@ def estimate(by_seed: BySeed) -> Estimate | None:
     sd = float(x.std(ddof=1))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)) * sd / len(x) ** 0.5
     p, wilcoxon = float(stats.ttest_1samp(x, 0).pvalue), float(stats.wilcoxon(x).pvalue)
-    return Estimate(by_seed, mean, mean - half, mean + half, p, wilcoxon, mean / sd)
+    return Estimate(by_seed, mean, mean - half, mean + half, p, wilcoxon, float(np.divide(mean, sd)))
 
 
 def wilcoxon_floor(n: int) -> float:

@@ -113,10 +113,8 @@ def additions(controls: list[Row]) -> Question:
         answer = _unanswered("heterogeneous", *(f"{e} alone" for e in EXPERTS), *(f"without {e}" for e in EXPERTS))
     else:
         by_size = sorted(EXPERTS, key=lambda e: -adds[e].mean)
-        sure = [e for e in by_size if adds[e].low > 0]
-        opening = {len(EXPERTS): "Each adds something", 0: "None adds anything that these seeds can tell"}.get(
-            len(sure), f"Only {' and '.join(sure)} add{'s' * (len(sure) == 1)} something that these seeds can tell"
-        )
+        sure = [e for e in EXPERTS if adds[e].low > 0]
+        opening = f"{len(sure)} of {len(EXPERTS)} experts add something that these seeds can tell"
         named = {e: adds[e] for e in by_size}
         both = ", ".join(f"{e} {SHARE.show(right[e].mean)} and {SHARE.show(wrong[e].mean)}" for e in EXPERTS)
         any_alone, together = (SHARE.show(of.mean) for of in (covered["any"], mixture["mixture"]))

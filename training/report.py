@@ -10,7 +10,7 @@ from training.claims import claims
 from training.comparison import Results
 from training.controls_tables import controls_report
 from training.criteria import RULE, Claim, Verdict
-from training.figures import Section, all_figures, page_figures
+from training.figures import Drawn, Section, all_figures, page_figures
 from training.loop import write_text
 from training.questions import questions
 from training.realdata_tables import realdata_report
@@ -54,7 +54,7 @@ def evidence(results: Results, made_from: dict[str, str]) -> str:
 
 def report(results: Results) -> str:
     """REPORT.md; its figures are those that `training.figures.write_figures` draws into figures/ beside it."""
-    judged = claims(results)
+    judged, figures = claims(results), all_figures(results)
     parts = [
         "# What holds: the paper's claims, its experiments and their controls",
         "The paper: Satpathy, *Architectural Heterogeneity in Mixture-of-Experts: Representational Complementarity "
@@ -69,20 +69,20 @@ def report(results: Results) -> str:
         "modality (1: always answering the mean); *error* is the mean over the four. Mean ± sd over the n seeds "
         "(ddof = 1). The paper's errors are on targets of its own scale: compare gains, not errors.",
         synthetic_report(results.synthetic),
-        _figures(results, "synthetic"),
+        _figures(figures, "synthetic"),
         "## Real data",
         realdata_report(results.realdata),
         "Command: `python -m training realdata`.",
-        _figures(results, "realdata"),
+        _figures(figures, "realdata"),
         "## Controls",
         controls_report(results.controls),
-        _figures(results, "controls"),
+        _figures(figures, "controls"),
         "## Three questions",
         *(f"**{q.question}** {q.answer}\n\n*By the rule:* {q.rule}" for q in questions(results)),
         "## Fairness audit",
         "Of the published checkpoints: `python -m training audit`.",
         audit_table(results.audit) if results.audit else "Not run yet.",
-        _figures(results, "audit"),
+        _figures(figures, "audit"),
         "## What each claim is judged by",
         "\n".join(f"- *{claim.claim}*: {claim.rule}" for claim in judged),
         "## Limits",
@@ -101,9 +101,8 @@ def _claim_row(claim: Claim) -> list[str]:
     return [f"{claim.claim} ({claim.source})", f"**{claim.verdict}**", claim.measured, f"`{claim.command}`"]
 
 
-def _figures(results: Results, section: Section) -> str:
-    drawn = {name: one for name, one in all_figures(results).items() if one.section == section}
-    return "\n\n".join(f"![{one.alt}](figures/{name}.png)" for name, one in drawn.items())
+def _figures(figures: dict[str, Drawn], section: Section) -> str:
+    return "\n\n".join(f"![{f.alt}](figures/{name}.png)" for name, f in figures.items() if f.section == section)
 
 
 def _limits(results: Results) -> str:

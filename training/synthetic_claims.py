@@ -106,11 +106,11 @@ def matched(length: Length) -> Claim:
 
 
 def lower_error(length: Length) -> Claim:
-    criteria = [criterion(at(b), reductions(length, b), PERCENT, size=LEAST) for b in length.budgets]
+    criteria = [criterion(f"{at(b)} by", reductions(length, b), PERCENT, size=LEAST) for b in length.budgets]
     return judged(
         length.claim("Heterogeneous experts have 16 to 32 % lower error than homogeneous ones at every budget"),
         "synthetic part, table",
-        "Error lower by",
+        "Error lower",
         criteria,
         length.command(*PAIR, budgets=length.budgets),
         f"Relative reduction of the error, for each budget; size {100 * LEAST:.1f} %, the least of the paper's table.",
@@ -140,7 +140,7 @@ def hybrid_best(length: Length) -> Claim:
     criteria = []
     for other in PAIR:
         lower = {seed: -change for seed, change in relative(means["hybrid"], means[other]).items()}
-        criteria.append(criterion(f"than {other}", lower, PERCENT))
+        criteria.append(criterion(f"than that of {other} by", lower, PERCENT))
     return judged(
         length.claim("Hybrid is the best overall"),
         "synthetic part",
