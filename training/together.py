@@ -6,7 +6,8 @@ one. Every model keeps its own batches, gradient norm, AdamW and batch statistic
 `training.loop.train` makes of each alone, to rounding; and so is what lies in the runs' folders on the way: a run may
 begin together and go on alone, or the reverse.
 
-On a CPU there is little to gain; see `python -m benchmarks.together`.
+On a CPU, which launches nothing, only plain networks gain; convolutions become grouped ones, which are slower there.
+`python -m benchmarks.together` measures it.
 """
 
 import time
