@@ -12,6 +12,7 @@ from training.__main__ import parse
 from training.claims import claims
 from training.comparison import Results
 from training.criteria import PERCENT, TIMES, Claim, Criterion, Outcome, criterion, varies_less, verdict
+from training.findings import PAPER_REDUCTION
 from training.questions import questions
 from training.results import Row, Run
 
@@ -94,7 +95,7 @@ def test_variances_are_pooled() -> None:
     assert varies_less("x", [(middle, small)], str, or_similarly=True).outcome == "in part"
     assert varies_less("x", [(large, small)], str, or_similarly=True).outcome == "not met"
     both = varies_less("x", [(small, middle), (middle, small)], "{:.2f}".format)
-    assert both.numbers == "1.58 against 1.58 (F-test p = 1, 4 and 4 degrees of freedom)"
+    assert both.numbers == "1.58 against 1.58 (F-test with 4 and 4 degrees of freedom: p = 1)"
     assert varies_less("x", [(small, {1: 1.0})], str).outcome == "missing"
 
 
@@ -139,6 +140,24 @@ def test_what_was_measured_is_said() -> None:
 )
 def test_growing_gain(error: Error, expected: str) -> None:
     assert find(synthetic(error), "grows with the budget (400").verdict == expected
+
+
+@pytest.mark.parametrize(("hybrid", "expected"), [(0.19, "holds"), (0.2001, "does not hold"), (0.3, "does not hold")])
+def test_hybrid_is_compared_with_the_better_of_the_others(hybrid: float, expected: str) -> None:
+    def error(configuration: str, budget: int, seed: int, modality: str) -> float:
+        return {"hybrid": hybrid, "heterogeneous": 0.2}.get(configuration, 0.4)
+
+    claim = find(synthetic(error), "Hybrid is the best overall (400")
+    assert claim.verdict == expected
+    assert claim.measured.startswith("Error of hybrid lower than that of heterogeneous by ")
+
+
+def test_smaller_errors_vary_less_as_such() -> None:
+    def error(configuration: str, budget: int, seed: int, modality: str) -> float:
+        noise = about(1, configuration, budget, seed, within=0.1)
+        return noise * (0.1 if configuration == "heterogeneous" else 0.5)
+
+    assert find(synthetic(error), "varies less over the seeds (400").verdict == "holds partly"
 
 
 @pytest.mark.parametrize(
@@ -230,6 +249,12 @@ def test_one_seed_is_no_measurement() -> None:
     assert claim.measured == "Missing, or of a single seed: at 368K by, at 530K by, at 690K by."
 
 
+def test_the_paper_is_quoted_as_it_is() -> None:
+    table = {368_000: (0.0185, 0.0155), 530_000: (0.0195, 0.0148), 690_000: (0.0201, 0.0142)}
+    for budget, (homogeneous, heterogeneous) in table.items():
+        assert pytest.approx(1 - heterogeneous / homogeneous, abs=5e-4) == PAPER_REDUCTION[budget]
+
+
 # Real data and controls
 
 
@@ -267,7 +292,7 @@ def test_gain_on_real_data(heterogeneous: float, homogeneous: float, expected: s
 )
 def test_routing_weights(weight: float, specialised: str, airplane: str) -> None:
     found = judged(NOTHING._replace(realdata=reference(0.5, 0.4, weight)))
-    assert find(found, "without specialisation").verdict == specialised
+    assert find(found, "does not specialise").verdict == specialised
     assert find(found, "74.3 %").verdict == airplane
     assert f"{100 * weight - 0.03:.1f} %" in find(found, "74.3 %").measured
 

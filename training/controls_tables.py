@@ -1,7 +1,7 @@
 """The controls in tables (Markdown), from their rows alone."""
 
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, Estimate, estimate, mean_of, paired
+from training.comparison import BySeed, estimate, mean_of, paired
 from training.controls import COMPLEMENTARITY, CONTROLS
 from training.criteria import POINTS, SHARE, with_interval
 from training.findings import summary
@@ -20,13 +20,13 @@ def accuracy_table(rows: list[Row]) -> str:
     known = {c: s for c in CONTROLS if (s := summary(rows, c))}
     body = []
     for c in sorted(known, key=lambda c: -known[c].mean):
-        difference = estimate(paired(accuracy(rows, c), accuracy(rows, "heterogeneous")))
+        difference = paired(accuracy(rows, c), accuracy(rows, "heterogeneous")) if c != "heterogeneous" else {}
         parameters, cost = (summary(rows, c, metric=m) for m in ("parameters", "multiply_adds"))
         body.append(
             [
                 c,
                 f"{mean_sd(known[c])} (n = {known[c].n})",
-                _points(difference) if c != "heterogeneous" else MISSING,
+                _points(difference),
                 *(mean_sd(summary(rows, c, m)) for m in MODALITIES),
                 f"{parameters.mean:,.0f}" if parameters else MISSING,
                 f"{cost.mean / 1e6:.2f} M" if cost else MISSING,
@@ -50,7 +50,7 @@ def expert_table(rows: list[Row]) -> str:
         body.append(
             [
                 e,
-                *(_points(estimate(drop)) for drop in (without(rows, e), muted(rows, e))),
+                *(_points(drop) for drop in (without(rows, e), muted(rows, e))),
                 mean_sd(alone),
                 *(
                     _share(complementary(rows, metric))
@@ -82,7 +82,8 @@ def complementary(rows: list[Row], metric: str) -> BySeed:
     return mean_of(per_seed(rows, COMPLEMENTARITY, metric, m) for m in MODALITIES)
 
 
-def _points(e: Estimate | None) -> str:
+def _points(by_seed: BySeed) -> str:
+    e = estimate(by_seed)
     return with_interval(e, POINTS) if e else MISSING
 
 

@@ -124,7 +124,7 @@ def varies_less(
     else:
         outcome = "not met" if not smaller else "met" if p < SIGNIFICANT else "in part"
     sds = " against ".join(show((variance / len(summaries)) ** 0.5) for variance in (first, second))
-    numbers = f"{sds} (F-test {p_text(p)}, {degrees} and {degrees} degrees of freedom)"
+    numbers = f"{sds} (F-test with {degrees} and {degrees} degrees of freedom: {p_text(p)})"
     return Criterion(name, outcome, numbers, summaries[0][0].n)
 
 

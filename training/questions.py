@@ -6,7 +6,7 @@ from typing import NamedTuple
 from hetmoe.encoding import MODALITIES
 from training.comparison import BySeed, Estimate, Results, estimate, paired
 from training.controls_tables import complementary
-from training.criteria import NUMBER, POINTS, SHARE, Unit, with_interval
+from training.criteria import POINTS, SHARE, Unit, with_interval
 from training.realdata_claims import (
     COMPUTE,
     CONVOLUTIONS,
@@ -16,10 +16,12 @@ from training.realdata_claims import (
     command,
     largest_weight,
     leave_one_out,
+    muted,
     specialisation,
 )
 from training.results import Row
 
+PLAIN = Unit(float, ".2f", "")
 MARGIN = 0.01  # of accuracy, one point: less is what another seed changes
 
 
@@ -53,12 +55,12 @@ def convolution(controls: list[Row]) -> Question:
             opening = "Convolution alone does as well, as far as these seeds can tell"
         share = 1 - ahead[best].mean / ahead["homogeneous"].mean
         by_modality = {m: ahead_of([best], m)[best] for m in MODALITIES}
-        compute = "does not explain the gain" if ahead[COMPUTE].low > 0 else "may explain the gain"
+        compute = "does not" if ahead[COMPUTE].low > 0 else "may"
         answer = (
             f"{opening}: heterogeneous minus {_list(of_convolutions, POINTS)}. The best of these, {best}, gains "
             f"{SHARE.show(share)} of what heterogeneous gains over homogeneous ({_show(ahead['homogeneous'])}). By "
-            f"modality, heterogeneous minus {best}: {_list(by_modality, POINTS)}. Compute {compute}: heterogeneous "
-            f"minus {COMPUTE} is {_show(ahead[COMPUTE])}. n = {_n(ahead)}."
+            f"modality, heterogeneous minus {best}: {_list(by_modality, POINTS)}. Compute {compute} explain "
+            f"it: heterogeneous minus {COMPUTE} is {_show(ahead[COMPUTE])}. n = {_n(ahead)}."
         )
     return Question(
         "Is it diversity or just convolution?",
@@ -83,13 +85,12 @@ def routing(rows: list[Row], controls: list[Row]) -> Question:
         opening = {(len(MODALITIES), True): "It specialises", (0, False): "It only mixes"}.get(
             (majorities, gains), "Something of both"
         )
-        gain = "a gain" if gains else "no gain"
         answer = (
             f"{opening}: one expert has a majority of the weight in {majorities} of {len(MODALITIES)} modalities "
-            f"(largest mean weights: {_list(weights, SHARE)}; n = {_n(weights)}), and learned routing is "
-            f"{_show(uniform)} more accurate than equal weights, which is {gain} by the rule. On a scale from 0, the "
-            "same mean weights for every modality, to 1, an expert of its own for each, heterogeneous routing is at "
-            f"{_show(index['heterogeneous'], NUMBER)}, homogeneous at {_show(index['homogeneous'], NUMBER)}. Learned "
+            f"(largest mean weights: {_list(weights, SHARE)}; n = {_n(weights)}), and learned minus uniform routing is "
+            f"{_show(uniform)}, {'a gain' if gains else 'no gain'} by the rule. On a scale from 0, the same mean "
+            "weights for every modality, to 1, an expert of its own for each, heterogeneous routing is at "
+            f"{_show(index['heterogeneous'], PLAIN)}, homogeneous at {_show(index['homogeneous'], PLAIN)}. Learned "
             f"minus top-1 routing: {_show(over['top-1 routing'])}; minus the oracle, which is told the modality and "
             f"gives each an expert of its own: {_show(over['oracle routing'])}. n = {_n(over)}."
         )
@@ -116,10 +117,13 @@ def additions(controls: list[Row]) -> Question:
         sure = [e for e in EXPERTS if adds[e].low > 0]
         opening = f"{len(sure)} of {len(EXPERTS)} experts add something that these seeds can tell"
         named = {e: adds[e] for e in by_size}
+        also = _estimates({e: muted(controls, e) for e in by_size}) if how == "trained anew" else {}
+        if_muted = f"; with the expert muted in the trained mixture {_list(also, POINTS)}" if also else ""
         both = ", ".join(f"{e} {SHARE.show(right[e].mean)} and {SHARE.show(wrong[e].mean)}" for e in EXPERTS)
         any_alone, together = (SHARE.show(of.mean) for of in (covered["any"], mixture["mixture"]))
         answer = (
-            f"{opening}: accuracy with all four minus accuracy without ({how}) {_list(named, POINTS)}. Of the inputs "
+            f"{opening}: accuracy with all four minus accuracy without ({how}) {_list(named, POINTS)}"
+            f"{if_muted}. Of the inputs "
             "that an expert alone, with the whole budget, gets wrong, the mixture gets right, and of those that it "
             f"gets right, the mixture gets wrong: {both}. At least one of the four alone is right for {any_alone} of "
             f"the inputs, the mixture for {together}. n = {_n(adds)}."

@@ -67,7 +67,7 @@ def comparison_table(length: Length) -> str:
                 else MISSING
             )
             tested = (
-                [p_text(e.p), f"{p_text(e.wilcoxon)} (≥ {wilcoxon_floor(e.n):.3g})", f"{e.d:+.1f}"]
+                [p_text(e.p), f"p = {e.wilcoxon:.3g} (≥ {wilcoxon_floor(e.n):.3g})", f"{e.d:+.1f}"]
                 if e.n > 1
                 else [MISSING] * 3
             )
