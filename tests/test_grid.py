@@ -130,7 +130,7 @@ def test_a_killed_grid_leaves_no_process_and_the_next_one_goes_on(tmp_path):
     script.write_text(KILLED_GRID)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, str(script), str(tmp_path)], env=environment, stderr=subprocess.DEVNULL)
-    marks = []
+    marks: list[Path] = []
     while len(marks) < 2 or not all(len(steps_of(mark.parent)) == KILLED_AT for mark in marks):
         assert process.poll() is None
         time.sleep(0.05)

@@ -80,7 +80,8 @@ def _meet(what: str, folder: Path) -> None:
     if what == "interrupted" and first:
         raise KeyboardInterrupt
     if what == "slow":
-        while not (folder / "go.txt").exists():
+        handler = signal.getsignal(signal.SIGINT)  # the loop's, until a Ctrl-C is noted
+        while not (folder / "go.txt").exists() and signal.getsignal(signal.SIGINT) is handler:
             time.sleep(0.05)
 
 

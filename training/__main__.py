@@ -13,12 +13,14 @@ from training import controls, realdata, synthetic
 from training.audit import audit_command
 from training.card import write_card
 from training.classification import SEEDS
+from training.cluster import on_cluster
 from training.data import DataError, load_splits
 from training.figures import write_figures
 from training.grid import (
     Execute,
     Finished,
     Settings,
+    Start,
     available_cores,
     current_commit,
     failure_file,
@@ -52,7 +54,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--configurations", nargs="+", choices=configurations, default=configurations, metavar="C")
         command.add_argument("--seeds", nargs="+", type=int, default=seeds and list(seeds), metavar="SEED")
         command.add_argument("--device", choices=DEVICES, default="auto")
-        command.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
+        where = command.add_mutually_exclusive_group()
+        where.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
+        where.add_argument("--ray", metavar="ADDRESS", help="on a Ray cluster; a core for each run, or --device cuda")
         command.add_argument("--quick", action="store_true", help="one seed and a short recipe, into runs/quick")
         command.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
         return command
@@ -88,7 +92,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
         return 130
-    except (CannotDraw, DataError, ResultsError, RunsFailed, OSError, ValueError) as error:
+    except (CannotDraw, DataError, ResultsError, RunsFailed, ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
@@ -109,15 +113,21 @@ def run_command(
     curves = results.with_name(f"{results.stem}_curves.csv")
     for path, columns in ((results, ()), (curves, CURVE_COLUMNS)):
         read(path, *[columns] if columns else [])  # a foreign file is better noticed before the runs than after
-    device = str(choose_device(options.device))
+    folder = PROJECT / "runs" / "quick" if options.quick else PROJECT / "runs"
+    if options.ray:
+        device, threads = "cuda" if options.device == "cuda" else "cpu", 1
+        gpus = 1 if device == "cuda" else 0
+        start: Start = partial(on_cluster, address=options.ray, folder=folder, cpus=threads, gpus=gpus)
+    else:
+        device, cores = str(choose_device(options.device)), available_cores()
+        parallel = min(options.jobs or (cores if device == "cpu" else 1), len(runs))
+        threads, start = max(1, cores // parallel), partial(in_processes, parallel=parallel)
+    data_dir = None
     if "data_dir" in options:
         load_splits(options.data_dir)  # download and encode once, before several workers want to
-    cores = available_cores()
-    parallel = min(options.jobs or (cores if device == "cpu" else 1), len(runs))
-    threads = max(1, cores // parallel)
+        data_dir = options.data_dir and options.data_dir.resolve()
     commit = current_commit()  # now, before a long run gives the files time to change
-    folder = PROJECT / "runs" / "quick" if options.quick else PROJECT / "runs"
-    settings = Settings(getattr(options, "data_dir", None), folder, device, threads, commit, options.quick)
+    settings = Settings(data_dir, folder, device, threads, commit, options.quick)
     finished: list[Finished] = []
 
     def record(outcome: Finished) -> None:
@@ -126,7 +136,7 @@ def run_command(
         publish(outcome)
         finished.append(outcome)
 
-    failed = run_grid(runs, execute, settings, partial(in_processes, parallel=parallel), record)
+    failed = run_grid(runs, execute, settings, start, record)
     if failed:
         reasons = "".join(
             f"\n  {f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}\n"
