@@ -3,6 +3,7 @@
 import re
 import shlex
 from collections.abc import Callable
+from math import log2
 
 import pytest
 
@@ -14,6 +15,7 @@ from training.comparison import Results
 from training.criteria import PERCENT, TIMES, Claim, Criterion, Outcome, criterion, varies_less, verdict
 from training.findings import PAPER_REDUCTION
 from training.questions import questions
+from training.realdata_claims import specialisation
 from training.results import Row, Run
 
 NOTHING = Results([], [], [], [], [], [], [])
@@ -295,6 +297,16 @@ def test_routing_weights(weight: float, specialised: str, airplane: str) -> None
     assert find(found, "does not specialise").verdict == specialised
     assert find(found, "74.3 %").verdict == airplane
     assert f"{100 * weight - 0.03:.1f} %" in find(found, "74.3 %").measured
+
+
+def test_scale_of_specialisation() -> None:
+    def at_seed_123(weight: float) -> float:
+        return specialisation(reference(0.5, 0.4, weight), "heterogeneous")[123]  # the seed without an effect
+
+    assert at_seed_123(0.25) == pytest.approx(0)
+    assert at_seed_123(1) == pytest.approx(1)
+    half = 1 + (0.5 * log2(0.5) + 0.5 * log2(0.5 / 3)) / 2  # 2 bits − the entropy of (1/2, 1/6, 1/6, 1/6), of 2 bits
+    assert at_seed_123(0.5) == pytest.approx(half)
 
 
 def accuracies(**level: float) -> Accuracy:

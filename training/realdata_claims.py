@@ -1,6 +1,7 @@
 """The paper's claims about real data, judged by the reference runs and by the controls."""
 
 import numpy as np
+from scipy.special import rel_entr
 
 from hetmoe.config import CONFIGURATIONS, TOLERANCE
 from hetmoe.encoding import MODALITIES
@@ -233,13 +234,12 @@ def specialisation(rows: list[Row], configuration: str) -> BySeed:
 
     0: every modality gets the same mean weights; 1: every modality has an expert of its own.
     """
-    prefix = "routing_"
-    experts = {r["metric"] for r in rows if r["configuration"] == configuration and r["metric"].startswith(prefix)}
-    experts = {e for e in experts if not e.startswith("routing_of_")}
-    table = {(m, e): per_seed(rows, configuration, e, m) for m in MODALITIES for e in sorted(experts)}
+    metrics = {r["metric"] for r in rows if r["configuration"] == configuration}
+    experts = sorted(m for m in metrics if m.startswith("routing_") and not m.startswith("routing_of_"))
+    table = [[per_seed(rows, configuration, expert, m) for expert in experts] for m in MODALITIES]
     result = {}
     for seed in accuracy(rows, configuration):
-        weights = np.array([[table[m, e][seed] for e in sorted(experts)] for m in MODALITIES])
-        information = np.sum(weights * np.log(np.maximum(weights, 1e-12) / weights.mean(0))) / len(MODALITIES)
+        weights = np.array([[by_seed[seed] for by_seed in of_modality] for of_modality in table])
+        information = rel_entr(weights, weights.mean(0)).sum() / len(MODALITIES)
         result[seed] = float(information / np.log(len(MODALITIES)))
     return result

@@ -37,7 +37,6 @@ class Length(NamedTuple):
     """A grid of synthetic runs, of one number of steps."""
 
     rows: list[Row]
-    experiment: str
     steps: int
     budgets: tuple[int, ...]  # of the comparison
     flag: str  # of the command
@@ -62,8 +61,8 @@ class Length(NamedTuple):
 def lengths(rows: list[Row]) -> list[Length]:
     """The paper's number of steps, and ours."""
     return [
-        Length(select(rows, "synthetic"), "synthetic", RECIPE.epochs * RECIPE.steps, BUDGETS, ""),
-        Length(select(rows, "synthetic long"), "synthetic long", LONG.epochs * LONG.steps, LONG_BUDGETS, "--long"),
+        Length(select(rows, "synthetic"), RECIPE.epochs * RECIPE.steps, BUDGETS, ""),
+        Length(select(rows, "synthetic long"), LONG.epochs * LONG.steps, LONG_BUDGETS, "--long"),
     ]
 
 
@@ -152,7 +151,7 @@ def hybrid_best(length: Length) -> Claim:
 
 
 def early_saturation(length: Length) -> Claim:
-    """Defined before any result was known. Two budgets cannot show a bend, so the long runs are met in part at best."""
+    """Defined before any comparison was known. Two budgets show no bend, so the long runs are met in part at best."""
     of_grid = length.budgets if length.flag else SCALING_BUDGETS
     below, beyond = (tuple(b for b in of_grid if keep(b)) for keep in (lambda b: b <= KNEE, lambda b: b >= KNEE))
     bend = len(beyond) > 1
