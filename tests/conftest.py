@@ -8,6 +8,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -18,24 +19,31 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the demo, started as a person starts it, on a free port."""
+    with serving(["app.py"], tmp_path_factory.mktemp("app")) as url:
+        yield url
+
+
+@contextmanager
+def serving(arguments: list[str], folder: Path) -> Iterator[str]:
+    """The address of the demo, which Python with these arguments starts on a free port. Its log goes to the folder."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     url = f"http://127.0.0.1:{port}"
-    log = tmp_path_factory.mktemp("app") / "log.txt"
+    log = folder / "log.txt"
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
     with log.open("w") as output:
-        app = subprocess.Popen([sys.executable, "app.py"], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        app = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output)
     try:
-        for _ in range(600):
-            assert app.poll() is None, f"app.py stopped:\n{log.read_text()}"
+        for _ in range(1800):
+            assert app.poll() is None, f"the demo stopped:\n{log.read_text()}"
             try:
                 urllib.request.urlopen(url, timeout=5).close()
                 break
             except (urllib.error.URLError, ConnectionError):
                 time.sleep(0.1)
         else:
-            raise AssertionError(f"app.py did not answer within a minute:\n{log.read_text()}")
+            raise AssertionError(f"the demo did not answer within three minutes:\n{log.read_text()}")
         yield url
     finally:
         app.terminate()

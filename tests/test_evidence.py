@@ -14,10 +14,17 @@ Evidence = dict[str, Any]
 
 EVIDENCE: Evidence = {
     "claims": [
-        {"claim": "A beats B", "source": "Table 1", "verdict": verdict, "measured": "2 to 1", "command": "make it"}
+        {
+            "claim": "A beats B",
+            "source": "1",
+            "verdict": verdict,
+            "measured": "2 to 1",
+            "command": "make",
+            "rule": "A > B",
+        }
         for verdict in VERDICTS
     ],
-    "questions": [{"question": "Why?", "answer": "Because."}],
+    "questions": [{"question": "Why?", "answer": "Because.", "rule": "Ours."}],
     "figures": [
         {
             "name": name,
@@ -54,7 +61,7 @@ DAMAGES: dict[str, Callable[[Evidence], object]] = {
     "a part is missing": lambda e: {key: e[key] for key in ("claims", "questions")},
     "a part is no list": lambda e: e | {"questions": 3},
     "a key is missing": lambda e: e | {"questions": [{"question": "Why?"}]},
-    "not a text": lambda e: e | {"questions": [{"question": "Why?", "answer": 42}]},
+    "not a text": lambda e: e | {"questions": [{"question": "Why?", "answer": 42, "rule": "Ours."}]},
     "unknown verdict": lambda e: e | {"claims": [e["claims"][0] | {"verdict": "maybe"}]},
     "unknown section": lambda e: e | {"figures": [e["figures"][0] | {"section": "other"}]},
     "a figure without data": lambda e: e | {"figures": [e["figures"][0] | {"figure": {"layout": {}}}]},

@@ -22,8 +22,8 @@ Needed = Mapping[str, "type | tuple[str, ...] | Needed"]  # key: its type, the v
 
 # part of the file: what each of its entries must have
 PARTS: dict[str, Needed] = {
-    "claims": {"claim": str, "source": str, "verdict": VERDICTS, "measured": str, "command": str},
-    "questions": {"question": str, "answer": str},
+    "claims": {"claim": str, "source": str, "verdict": VERDICTS, "measured": str, "command": str, "rule": str},
+    "questions": {"question": str, "answer": str, "rule": str},
     "figures": {
         "name": str,
         "section": SECTIONS,

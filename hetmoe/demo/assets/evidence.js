@@ -20,9 +20,14 @@ const part = (name) => element.querySelector(`[data-part="${name}"]`);
 function make(tag, className, parent, text = "") {
   const node = document.createElement(tag);
   if (className) node.className = className;
-  node.textContent = text.replaceAll(" %", "\u00a0%").replaceAll(" = ", "\u00a0=\u00a0"); // a number keeps its unit
+  node.textContent = text;
   parent.append(node);
   return node;
+}
+
+// Text as it is set: a number keeps its unit, and a minus is as long as a plus.
+function set(text) {
+  return text.replaceAll(" %", "\u00a0%").replaceAll(" = ", "\u00a0=\u00a0").replace(/(^|[\s(])-(?=\d)/g, "$1−");
 }
 
 // A section with its heading, and the button that leads to it.
@@ -55,14 +60,17 @@ function showClaims(claims) {
     if (n) verdictNode(count, verdict, `${n} ${n === 1 ? verdict : verdict.replace("holds", "hold").replace("does", "do")}`);
   }
   const list = make("ul", "hm-claims", parent);
-  for (const { claim, source, verdict, measured, command } of claims) {
+  for (const { claim, source, verdict, measured, command, rule } of claims) {
     const item = make("li", "hm-claim", list);
     verdictNode(item, verdict);
     const said = make("div", "", item);
-    const sentence = make("p", "hm-claim-sentence", said, `${claim} `);
+    const sentence = make("p", "hm-claim-sentence", said, `${set(claim)} `);
     make("span", "hm-quiet", sentence, source);
-    make("p", "hm-measured", said, measured);
-    if (command) commandNode(said, command);
+    make("p", "hm-measured", said, set(measured));
+    const how = make("details", "", said);
+    make("summary", "", how, "Rule and command");
+    make("p", "hm-quiet", how, set(rule));
+    commandNode(how, command);
   }
 }
 
@@ -83,17 +91,20 @@ function commandNode(parent, command) {
 
 function showQuestions(questions) {
   const list = make("div", "hm-questions", section("Questions", "Three questions"));
-  for (const { question, answer } of questions) {
+  for (const { question, answer, rule } of questions) {
     const node = make("div", "", list);
     make("h3", "", node, question);
-    for (const paragraph of answer.split(/\n{2,}/)) make("p", "", node, paragraph);
+    const [opening, ...numbers] = set(answer).split(/(?<=^[^.:]*:) /); // the answer in words, then its numbers
+    make("p", "hm-opening", node, opening);
+    make("p", "", node, numbers.join(" "));
+    make("p", "hm-quiet", node, `By the rule: ${set(rule)}`);
   }
 }
 
 function showFigure(parent, entry) {
   const node = make("article", "hm-figure", parent);
-  make("h3", "", node, entry.title);
-  make("p", "hm-quiet", node, entry.subtitle);
+  make("h3", "", node, set(entry.title));
+  make("p", "hm-quiet", node, set(entry.subtitle));
   const picture = make("div", "hm-plot", node);
   picture.setAttribute("role", "img");
   picture.setAttribute("aria-label", entry.alt);

@@ -37,6 +37,7 @@ function layoutFor({ figure, narrow }, width) {
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: getComputedStyle(element).fontFamily, size, color: colour("ink") },
+    legend: { ...layout.legend, itemsizing: "constant" },
     hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("rule"), font: { color: colour("ink"), size: 14 } },
   };
 }

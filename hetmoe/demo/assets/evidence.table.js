@@ -10,75 +10,74 @@ function tables({ data, layout }) {
   for (const trace of data) {
     if (trace.hoverinfo === "skip") continue; // lines and bands that only guide the eye
     const key = trace.xaxis ?? "x";
-    if (!panels.has(key)) panels.set(key, { rows: new Map(), columns: new Set() });
+    if (!panels.has(key)) panels.set(key, { rows: new Map(), columns: new Set(), corner: "" });
     fill(panels.get(key), trace, layout);
   }
   const headings = layout.annotations.filter((annotation) => annotation.name === "heading");
   return [...panels.values()]
     .filter(({ rows }) => rows.size)
-    .map(({ rows, columns }, i) => tableNode(rows, [...columns], headings[i] ? plain(headings[i].text) : ""));
+    .map((panel, i) => tableNode(panel, headings[i] ? plain(headings[i].text) : ""));
 }
 
-// Adds a trace's points to a panel's rows (label → column → cells) and columns.
-function fill({ rows, columns }, trace, layout) {
+// Adds a trace's points to a panel's rows (label → its place and its cells by column) and columns.
+function fill(panel, trace, layout) {
   const axis = (letter) => layout[(trace[`${letter}axis`] ?? letter).replace(/^./, `${letter}axis`)] ?? {};
   const named = plain(trace.name ?? "value");
-  const put = (row, column, cell) => {
-    columns.add(column);
-    if (!rows.has(row)) rows.set(row, new Map());
-    const cells = rows.get(row);
+  const put = (row, column, cell, place = panel.rows.size) => {
+    panel.columns.add(column);
+    if (!panel.rows.has(row)) panel.rows.set(row, { place, cells: new Map() });
+    const { cells } = panel.rows.get(row);
     cells.set(column, cells.has(column) ? `${cells.get(column)}; ${cell}` : cell);
   };
   if (trace.type === "heatmap") {
     for (const [i, line] of trace.z.entries())
       for (const [j, value] of line.entries())
-        put(label(axis("y"), trace.y?.[i] ?? i), label(axis("x"), trace.x?.[j] ?? j), plain(trace.text?.[i]?.[j] ?? number(value)));
+        put(label(axis("y"), trace.y[i]), label(axis("x"), trace.x[j]), plain(trace.text?.[i][j] ?? number(value)));
   } else if (trace.type === "scatterpolar") {
-    const around = layout.polar?.angularaxis ?? {};
-    new Map(trace.theta.map((theta, i) => [theta, trace.r[i]])).forEach((r, theta) => // the first point closes the line
-      put(label(around, theta), named, number(r, layout.polar?.radialaxis)),
-    );
+    const points = new Map(trace.theta.map((theta, i) => [theta, trace.r[i]])); // the last one, which closes the line, is the first
+    for (const [theta, r] of points) put(label(layout.polar.angularaxis, theta), named, number(r, layout.polar.radialaxis));
   } else {
     const [across, upwards] = [axis("x"), axis("y")];
-    const sideways = isCategorical(upwards, trace.y) && !isCategorical(across, trace.x); // values go to the right
+    const sideways = isCategorical(upwards) && !isCategorical(across); // values go to the right
     const [keys, values, keyAxis, valueAxis] = sideways ? [trace.y, trace.x, upwards, across] : [trace.x, trace.y, across, upwards];
     const spread = sideways ? trace.error_x : trace.error_y;
     const pointsHaveNames = Array.isArray(trace.text) && trace.hovertemplate?.includes("%{text}");
-    for (const [i, key] of (keys ?? []).entries())
-      put(pointsHaveNames ? plain(trace.text[i]) : label(keyAxis, key), named, number(values[i], valueAxis) + plusMinus(spread, i));
+    panel.corner = plain(keyAxis.title?.text ?? "");
+    for (const [i, key] of keys.entries())
+      put(pointsHaveNames ? plain(trace.text[i]) : label(keyAxis, key), named, number(values[i], valueAxis) + plusMinus(spread, i), key);
   }
 }
 
 // Ticks 0, 1, 2 … with texts stand for categories; marks may stand a little beside their tick.
-function isCategorical(axis, values) {
-  const ticked = axis.ticktext && axis.tickvals.every((place, i) => place === i);
-  return Boolean(ticked) || typeof values?.[0] === "string";
+function isCategorical(axis) {
+  return Boolean(axis.ticktext?.length) && axis.tickvals.every((place, i) => place === i);
 }
 
-function label(axis, key) {
-  if (typeof key === "string") return plain(axis.ticktext?.[axis.tickvals?.indexOf(key)] ?? key);
-  return isCategorical(axis) ? plain(axis.ticktext[Math.round(key)] ?? key) : number(key, axis);
+// The name of a place on an axis.
+function label(axis, place) {
+  if (typeof place === "string") return plain(axis.ticktext?.[axis.tickvals.indexOf(place)] ?? place);
+  return isCategorical(axis) ? plain(axis.ticktext[Math.round(place)]) : number(place, axis);
 }
 
 function number(value, axis = {}) {
   if (typeof value !== "number") return "–";
-  return value.toLocaleString("en", { maximumSignificantDigits: 4 }) + plain(axis.ticksuffix ?? "").replace(/^/, axis.ticksuffix ? "\u202f" : "");
+  const unit = (axis.ticksuffix ?? "").trim();
+  return value.toLocaleString("en", { maximumSignificantDigits: 4 }) + (unit && `\u202f${unit}`);
 }
 
 function plusMinus(spread, i) {
-  if (!spread?.array || typeof spread.array[i] !== "number") return "";
+  if (typeof spread?.array?.[i] !== "number") return "";
   const digits = (value) => value.toLocaleString("en", { maximumSignificantDigits: 2 });
   const [up, down] = [digits(spread.array[i]), digits(spread.arrayminus?.[i] ?? spread.array[i])];
   return up === down ? ` ± ${up}` : ` +${up} −${down}`;
 }
 
-function tableNode(rows, columns, caption) {
+function tableNode({ rows, columns, corner }, caption) {
   const table = document.createElement("table");
   if (caption) table.createCaption().textContent = caption;
-  const head = table.createTHead().insertRow();
-  head.append(document.createElement("td"), ...columns.map((column) => heading(column, "col")));
+  table.createTHead().insertRow().append(...[corner, ...columns].map((column) => heading(column, "col")));
   const body = table.createTBody();
-  for (const [name, cells] of rows) {
+  for (const [name, { cells }] of [...rows].sort(([, a], [, b]) => a.place - b.place)) {
     const row = body.insertRow();
     row.append(heading(name, "row"));
     for (const column of columns) row.insertCell().textContent = cells.get(column) ?? "–";
