@@ -4,6 +4,7 @@ experiments; `python -m training report` draws the figures and writes the tables
 import argparse
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from training.report import write_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 from training.status import legend, standings, table
+from training.watch import watched
 
 PROJECT = Path(__file__).parent.parent
 GRIDS = {  # by the name of their command and results file
@@ -57,6 +59,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         where = command.add_mutually_exclusive_group()
         where.add_argument("--jobs", type=int, help="runs at a time (default: one a core, on a GPU one)")
         where.add_argument("--ray", metavar="ADDRESS", help="on a Ray cluster; a core for each run, or --device cuda")
+        command.add_argument("--watch", action="store_true", help="live curves in Trackio, on this machine")
         command.add_argument("--quick", action="store_true", help="one seed and a short recipe, into runs/quick")
         command.add_argument("--output", type=Path, help="folder for results and weights (default: this project)")
         return command
@@ -136,7 +139,8 @@ def run_command(
         publish(outcome)
         finished.append(outcome)
 
-    failed = run_grid(runs, execute, settings, start, record)
+    with watched(runs, folder) if options.watch else nullcontext():
+        failed = run_grid(runs, execute, settings, start, record)
     if failed:
         reasons = "".join(
             f"\n  {f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}\n"

@@ -170,6 +170,12 @@ def slug(run: Run) -> str:
     return "-".join(run).replace(" ", "_").replace(",", "")
 
 
+def newest_folders(runs: Path) -> dict[str, Path]:
+    """Of all runs' folders in `runs`, by their `slug`. A run has several if its data or recipe have changed."""
+    folders = sorted((path for path in runs.glob("*-*") if path.is_dir()), key=lambda path: path.stat().st_mtime)
+    return {path.name.rpartition("-")[0]: path for path in folders}
+
+
 def failure_file(run: Run, runs: Path) -> Path:
     """Where the last grid that tried the run left the reason for its failure: in the first line, then the traceback."""
     return runs / f"{slug(run)}.failed.txt"

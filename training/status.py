@@ -12,7 +12,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import Literal
 
-from training.grid import failure_file, is_running, slug
+from training.grid import failure_file, is_running, newest_folders, slug
 from training.results import Run, read, run_of
 
 State = Literal["done", "running", "interrupted", "failed", "waiting"]
@@ -29,9 +29,7 @@ class Standing:
 def standings(runs: list[Run], results: Path, folders: Path) -> list[Standing]:
     """The state of each run. `results`: the CSV they go into; `folders`: that of the runs' folders."""
     recorded = {run_of(row) for row in read(results)}
-    newest = {}  # by the beginning of its name: a run has several if data or recipe have changed
-    for path in sorted((p for p in folders.glob("*-*") if p.is_dir()), key=lambda p: p.stat().st_mtime):
-        newest[path.name.rpartition("-")[0]] = path
+    newest = newest_folders(folders)
     return [_standing(run, run in recorded, newest.get(slug(run)), failure_file(run, folders)) for run in runs]
 
 
