@@ -30,7 +30,7 @@ BUDGETS = (368_000, 530_000, 690_000)  # the paper's
 SCALING_BUDGETS = (100_000, 200_000, *BUDGETS, 1_400_000)
 ABLATION_BUDGET = 200_000
 LONG_SEEDS = SEEDS[:3]
-LONG_BUDGETS = (100_000, 368_000)
+LONG_BUDGETS = (100_000, 200_000)
 RECIPE = Recipe(epochs=4, steps=100)  # the paper's code; its text says 400 epochs
 LONG = Recipe(epochs=10, steps=500)
 QUICK = Recipe(epochs=1, steps=100)
