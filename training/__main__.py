@@ -1,5 +1,5 @@
 """`python -m training realdata` reproduces the published checkpoints and results, `controls` and `synthetic` the other
-experiments; `python -m training report` draws the figures and writes the tables and the model card from the results."""
+experiments; `python -m training report` writes REPORT.md, what the page shows of it, figures and model card."""
 
 import argparse
 import sys
@@ -82,7 +82,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     status = commands.add_parser("status", help="what is done, running, interrupted, failed, waiting")
     status.add_argument("experiment", nargs="?", choices=list(GRIDS), metavar="EXPERIMENT", help="default: all")
     status.add_argument("--output", type=Path, default=PROJECT, help="folder of results (default: this project)")
-    report = commands.add_parser("report", help="tables, figures and model card from the results so far")
+    report = commands.add_parser("report", help="REPORT.md, figures and model card from the results so far")
     report.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     return parser.parse_args(arguments)
 
