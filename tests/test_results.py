@@ -144,6 +144,26 @@ def test_a_file_with_other_columns_is_refused_and_left_alone(tmp_path, content):
     assert path.read_text() == content
 
 
+@pytest.mark.parametrize(
+    ("tail", "why"),
+    [
+        (b"realdata,replica,hybrid,2230", "a row is too long or too short"),
+        (b"realdata,replica,hybrid,223000,1,all,accuracy,0.5,0.6\n", "a row is too long or too short"),
+        (b"\xff\xfe", "can't decode"),
+        (b'"' + 200_000 * b"x", "field limit"),
+    ],
+)
+def test_a_damaged_file_is_said_and_left_alone(tmp_path, tail, why):
+    path = tmp_path / "results.csv"
+    replace_run(path, run(1), rows(0.5))
+    path.write_bytes(path.read_bytes() + tail)
+    before = path.read_bytes()
+    for action in (lambda: read(path), lambda: replace_run(path, run(2), rows(0.5))):
+        with pytest.raises(ResultsError, match=rf"results\.csv is damaged \(.*{why}.*\); please move it away"):
+            action()
+    assert path.read_bytes() == before
+
+
 def test_a_row_with_an_unknown_column_leaves_the_file_alone(tmp_path):
     path = tmp_path / "results.csv"
     replace_run(path, run(1), rows(0.5))

@@ -44,14 +44,20 @@ class Summary(NamedTuple):
 
 
 def read(path: Path, columns: tuple[str, ...] = COLUMNS) -> list[Row]:
-    """The rows of a results file, none if it does not exist. Raises ResultsError if its columns are others."""
+    """The rows of a results file, none if it does not exist. Raises ResultsError if it is another kind of file."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.DictReader(file)
-        if tuple(reader.fieldnames or ()) != columns:
-            raise ResultsError(f"{path} has the columns {reader.fieldnames}, not {list(columns)}; please move it away")
-        return list(reader)
+        try:
+            found, rows = reader.fieldnames, list(reader)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise ResultsError(f"{path} is damaged ({error}); please move it away") from error
+        if tuple(found or ()) != columns:
+            raise ResultsError(f"{path} has the columns {found}, not {list(columns)}; please move it away")
+        if any(None in (*row, *row.values()) for row in rows):
+            raise ResultsError(f"{path} is damaged (a row is too long or too short); please move it away")
+        return rows
 
 
 def replace_run(path: Path, run: Run, rows: Iterable[Row], columns: tuple[str, ...] = COLUMNS) -> None:
