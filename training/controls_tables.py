@@ -68,11 +68,14 @@ def expert_table(rows: list[Row]) -> str:
     header.append("mixture wrong where it is right")
     names = ["heterogeneous", *(f"{e} alone" for e in EXPERTS)]
     note = (
-        "*Adds*: accuracy of the mixture minus that of a mixture of the other three at the same budget, or of the same "
-        "mixture with the expert muted; points, 95 % intervals. *Alone*: that architecture with the whole budget. The "
-        "last two columns: of the test inputs that the expert alone gets wrong (right), the share that the mixture "
-        "gets right (wrong); mean over the modalities. At least one of the four alone is right for "
-        f"{_share(complementary(rows, 'accuracy_of_any_alone'))} of the inputs. Command: `{command(*names)}`."
+        "*Adds*: accuracy of the mixture minus that of a mixture of the other three, trained anew at the same budget, "
+        "or of the same mixture with the expert muted, which may overstate: the others were trained beside it. Points, "
+        "95 % intervals. *Alone*: that architecture with the whole budget, so the four together have four times the "
+        "mixture's parameters. The last two columns: of the test inputs that the expert alone gets wrong (right), the "
+        "share that the mixture gets right (wrong), mean over the modalities; a guess among the other nine classes "
+        "would be right for 11 % of the former, and two models of one kind disagree too. At least one of the four "
+        f"alone is right for {_share(complementary(rows, 'accuracy_of_any_alone'))} of the inputs. "
+        f"Command: `{command(*names)}`."
     )
     return f"{table(header, body)}\n\n{note}"
 

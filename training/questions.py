@@ -118,15 +118,15 @@ def additions(controls: list[Row]) -> Question:
         opening = f"{len(sure)} of {len(EXPERTS)} experts add something that these seeds can tell"
         named = {e: adds[e] for e in by_size}
         also = _estimates({e: muted(controls, e) for e in by_size}) if how == "trained anew" else {}
+        caution = " Muting may overstate: the others were trained beside it." if how == "muted" else ""
         if_muted = f"; with the expert muted in the trained mixture {_list(also, POINTS)}" if also else ""
         both = ", ".join(f"{e} {SHARE.show(right[e].mean)} and {SHARE.show(wrong[e].mean)}" for e in EXPERTS)
         any_alone, together = (SHARE.show(of.mean) for of in (covered["any"], mixture["mixture"]))
         answer = (
-            f"{opening}: accuracy with all four minus accuracy without ({how}) {_list(named, POINTS)}"
-            f"{if_muted}. Of the inputs "
-            "that an expert alone, with the whole budget, gets wrong, the mixture gets right, and of those that it "
-            f"gets right, the mixture gets wrong: {both}. At least one of the four alone is right for {any_alone} of "
-            f"the inputs, the mixture for {together}. n = {_n(adds)}."
+            f"{opening}: accuracy with all four minus accuracy without ({how}) {_list(named, POINTS)}{if_muted}."
+            f"{caution} Of the inputs that an expert alone, with the whole budget, gets wrong, the mixture gets right, "
+            f"and of those that it gets right, the mixture gets wrong: {both}. At least one of the four alone is right "
+            f"for {any_alone} of the inputs, the mixture for {together}. n = {_n(adds)}."
         )
     return Question(
         "What does each expert add?",
