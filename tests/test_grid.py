@@ -1,13 +1,16 @@
 """The grid with real processes and real training: failures stay alone, a killed run goes on from where it was."""
 
+import argparse
 import json
 import os
 import platform
+import resource
 import signal
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +18,8 @@ import pytest
 import torch
 
 from tests.tiny_runs import KILLED_AT, RECIPE, steps_of, tiny_execute, tiny_run, tiny_settings
+from training import __main__ as cli
+from training import synthetic
 from training.grid import (
     Failed,
     Finished,
@@ -27,7 +32,7 @@ from training.grid import (
     is_running,
     run_grid,
 )
-from training.results import Run
+from training.results import Run, read, replace_run
 
 ROOT = Path(__file__).parents[1]
 ALL_STEPS = list(range(RECIPE.epochs * RECIPE.steps))
@@ -249,3 +254,96 @@ def test_from_a_truncated_state_the_run_begins_anew(tmp_path, uninterrupted, cap
     assert steps_of(state.parent) == [*range(KILLED_AT), *ALL_STEPS]
     error = capsys.readouterr().err
     assert f"tiny test interrupted 20000 1 begins anew: {state} is truncated" in error
+
+
+# Through the command
+
+
+@pytest.fixture
+def command(tmp_path, monkeypatch) -> Callable[..., int]:
+    """`python -m training synthetic` with tiny runs, into tmp_path; `largest_file`: as if the disk were full."""
+
+    def tiny_command(options: argparse.Namespace) -> int:
+        runs = [tiny_run(name) for name in options.configurations]
+        cli.run_command(options, runs, tiny_execute, tmp_path / "tiny.csv")
+        return 0
+
+    def run(*configurations: str, jobs: int = 1, largest_file: int = resource.RLIM_INFINITY) -> int:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, hard))
+        try:
+            return cli.main(["synthetic", "--device", "cpu", "--jobs", str(jobs), "--configurations", *configurations])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    monkeypatch.setattr(cli, "available_cores", lambda: 1)  # a run of one thread: as the others, bit for bit
+    monkeypatch.setitem(cli.COMMANDS, "synthetic", tiny_command)
+    monkeypatch.setattr(synthetic, "EXPERTS", dict.fromkeys(["plain", "bad", "killed once"]))
+    return run
+
+
+def test_all_that_can_be_done_is_recorded_and_what_failed_is_said(command, tmp_path, capsys, uninterrupted):
+    assert command("bad", "killed once", "plain", jobs=2) == 1
+    error = capsys.readouterr().err
+    assert "error: 1 of 3 runs failed, the others are recorded. The same command tries them again." in error
+    assert "\n  bad 20000 1: ValueError: 10 parameters are too few\n" in error
+    assert "Traceback" not in error
+    assert "Traceback" in Path(error.partition("see ")[2].splitlines()[0]).read_text()
+    rows = read(tmp_path / "tiny.csv")
+    assert [row["configuration"] for row in rows] == ["killed once", "plain"]
+    assert [row["value"] for row in rows] == 2 * [uninterrupted.rows[0]["value"]]
+
+
+def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(command, tmp_path, capsys):
+    """The state of a run needs 250 KB."""
+    assert command("plain", largest_file=50_000) == 1
+    error = capsys.readouterr().err
+    assert "error: 1 of 1 runs failed" in error
+    assert "File too large" in error
+    assert "Traceback" not in error
+    kept = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    assert kept == {"lock", "steps.txt", "curve.jsonl", "tiny-test-plain-20000-1.failed.txt"}
+    assert command("plain") == 0
+    assert [row["configuration"] for row in read(tmp_path / "tiny.csv")] == ["plain"]
+    (folder,) = tmp_path.glob("runs/*-*/")
+    assert steps_of(folder) == [0, 1, *ALL_STEPS]
+
+
+def test_results_that_no_longer_fit_stay_as_they_were_and_nothing_trained_is_lost(command, tmp_path, capsys):
+    results = tmp_path / "tiny.csv"
+    replace_run(results, tiny_run("other"), [{"modality": "all", "metric": "x" * 100, "value": "1"}] * 10_000)
+    before = results.read_bytes()
+    assert command("plain", largest_file=900_000) == 1
+    assert "error: [Errno 27] File too large" in capsys.readouterr().err
+    assert results.read_bytes() == before
+    assert not list(tmp_path.glob(".*"))
+    assert command("plain") == 0
+    assert {row["configuration"] for row in read(results)} == {"other", "plain"}
+    (folder,) = tmp_path.glob("runs/*-*/")
+    assert steps_of(folder) == ALL_STEPS  # the second time it was only recorded
+
+
+def test_a_foreign_results_file_is_refused_before_anything_runs(command, tmp_path, capsys):
+    results = tmp_path / "tiny.csv"
+    results.write_text("model,accuracy\na,0.5\n")
+    assert command("plain") == 1
+    assert "please move it away" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
+    assert results.read_text() == "model,accuracy\na,0.5\n"
+
+
+def test_a_budget_too_small_is_a_failed_run_with_the_reason(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    arguments = ["synthetic", "--configurations", "heterogeneous", "--budgets", "10", "--seeds", "1"]
+    assert cli.main([*arguments, "--jobs", "1", "--device", "cpu"]) == 1
+    error = capsys.readouterr().err
+    assert "error: 1 of 1 runs failed" in error
+    assert "heterogeneous 10 1: CannotMatch: " in error
+    assert not (tmp_path / "training").exists()
+
+
+def test_a_choice_that_leaves_nothing_to_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(cli, "PROJECT", tmp_path)
+    assert cli.main(["synthetic", "--long", "--configurations", "ffn alone"]) == 1
+    assert "error: none of these runs belongs to this experiment" in capsys.readouterr().err
