@@ -263,6 +263,7 @@ def test_links_lead_to_the_sections(read: Callable[..., Page]) -> None:
     expect(heading).to_be_focused()
     expect(heading).to_be_in_viewport()
     expect(contents).to_be_in_viewport()
+    expect(page.get_by_label("Chart of lines.").locator(".main-svg").first).to_be_visible()
 
 
 def test_fits_a_phone(read: Callable[..., Page]) -> None:

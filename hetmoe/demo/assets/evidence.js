@@ -134,6 +134,7 @@ function show({ message, claims, questions, figures }) {
     const parent = section(short, heading);
     mine.forEach((figure) => showFigure(parent, figure));
   }
+  if (figures.length) inTurn(() => loadPlotly().catch(() => {})); // while the claims are read; each chart says if it fails
 }
 
 server.load_evidence().then(show, () => show({ message: "The evidence could not be fetched. Please reload the page." }));

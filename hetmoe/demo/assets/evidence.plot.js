@@ -1,5 +1,5 @@
-// Drawing with Plotly: its script is fetched when the first chart comes near the screen, and a chart is drawn when it
-// comes near itself, then again, in place, when its width or the page's theme changes.
+// Drawing with Plotly. A chart is drawn when it comes near the screen, then again, in place, when its width or the
+// page's theme changes.
 
 const NARROW = 640; // pixels: below, panels stand below one another
 
@@ -42,6 +42,13 @@ function layoutFor({ figure, narrow }, width) {
   };
 }
 
+let queue = Promise.resolve();
+
+// One task a frame, so that the first chart is seen before the next is computed.
+function inTurn(task) {
+  queue = queue.then(() => new Promise(requestAnimationFrame)).then(task);
+}
+
 // Draws a figure of the evidence file into a node whenever it is, or comes, near the screen.
 function plot(node, entry) {
   node.style.minHeight = `${(element.clientWidth < NARROW ? entry.narrow : entry.figure.layout).height}px`;
@@ -49,11 +56,10 @@ function plot(node, entry) {
   let drawn = "";
   async function draw() {
     const width = Math.floor(node.clientWidth);
-    if (!isNear || !width) return;
+    const state = `${width} ${document.body.className}`;
+    if (!isNear || !width || state === drawn) return;
     try {
       const Plotly = await loadPlotly();
-      const state = `${width} ${document.body.className}`;
-      if (state === drawn) return;
       drawn = state;
       const layout = layoutFor(entry, width);
       node.style.minHeight = `${layout.height}px`;
@@ -62,7 +68,11 @@ function plot(node, entry) {
       node.textContent = `${error.message} The numbers stand below.`;
     }
   }
-  new IntersectionObserver(([{ isIntersecting }]) => ((isNear = isIntersecting), draw()), { rootMargin: "600px" }).observe(node);
-  new ResizeObserver(draw).observe(node);
-  new MutationObserver(draw).observe(document.body, { attributeFilter: ["class"] });
+  const approach = (changes) => {
+    isNear = changes.at(-1).isIntersecting; // the latest of those since the last call
+    inTurn(draw);
+  };
+  new IntersectionObserver(approach, { rootMargin: "600px" }).observe(node);
+  new ResizeObserver(() => inTurn(draw)).observe(node);
+  new MutationObserver(() => inTurn(draw)).observe(document.body, { attributeFilter: ["class"] });
 }
