@@ -115,10 +115,10 @@ def _limits(results: Results) -> str:
         "not show it, not that it is false. Seeds vary weights and batches; the test sets are the same throughout.",
         "No correction for the number of claims. A claim's criteria must all be met, which is stricter than any one.",
         "The rules were written when the real-data reference runs and the first seed of most controls were known, and "
-        "of the synthetic experiments one seed at the two smallest budgets. Four changes came later: the temporal expert "
-        "alone counts as a convolutional model (one seed known); hybrid and the mixture are held against the best of the "
-        "others (two seeds known); the temporal claim is judged at 200K; and, with all controls known, compute and "
-        "diversity became two claims, the latter held against the best convolutional model.",
+        "of the synthetic experiments one seed at the two smallest budgets. Four changes came later: the temporal "
+        "expert alone counts as a convolutional model (one seed known); hybrid and the mixture are held against the "
+        "best of the others (two seeds known); the temporal claim is judged at 200K; and, with all controls known, "
+        "compute and diversity became two claims, the latter held against the best convolutional model.",
         "The controls are trained for 4,000 steps, the reference runs for 15,000: compare controls among themselves.",
         "The real-data test sets have been seen twice: this is the second full set of reference runs (see the model "
         "card, weights/README.md).",
