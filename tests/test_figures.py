@@ -13,6 +13,7 @@ from PIL import Image
 
 from hetmoe.demo.colours import on_dark
 from hetmoe.encoding import MODALITIES
+from tests.figures import cells, plain, subtitle, texts, title, trace
 from tests.results import ACCURACY, SEEDS, WEIGHTS, write_results
 from training.comparison import Results
 from training.figures import all_figures, page_figures, write_figures
@@ -37,27 +38,6 @@ def drawn(draw: Draw, data: tuple[list[Row], list[Row]]) -> go.Figure:
     figure = draw(*data)
     assert figure
     return figure
-
-
-def trace(figure: go.Figure, name: str) -> go.Figure:
-    (found,) = (t for t in figure.data if t.name == name)
-    return found
-
-
-def title(figure: go.Figure) -> str:
-    return plain(figure.layout.title.text)
-
-
-def subtitle(figure: go.Figure) -> str:
-    return plain(figure.layout.title.subtitle.text)
-
-
-def plain(text: str) -> str:
-    return text.replace("<br>", " ").replace("\N{NO-BREAK SPACE}", " ")
-
-
-def texts(figure: go.Figure) -> str:
-    return " | ".join(a.text for a in figure.layout.annotations)
 
 
 def test_training_curves(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
@@ -105,11 +85,8 @@ def test_radar(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
 
 def test_routing_weights(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
     figure = drawn(routing_weights, rows_and_curves)
-    first = [t for t in figure.data if t.xaxis == "x"]
-    assert [t.name for t in first] == list(MODALITIES)
-    for t, weight in zip(first, WEIGHTS, strict=True):
-        assert [z for (z,) in t.z] == pytest.approx([weight / 0.8] * 4)
-        assert [cell for (cell,) in t.text] == [f"{100 * weight:.0f} %"] * 4
+    assert cells(figure) == {m: [f"{100 * w:.0f} %"] * 4 for m, w in zip(MODALITIES, WEIGHTS, strict=True)}
+    assert list(cells(figure, panel=2)) == ["ffn", "spatial", "temporal", "spectral"]
     assert "own expert gets 25 % of the weight on average, the largest share in 1 of 4 modalities" in title(figure)
 
 

@@ -23,6 +23,7 @@ NBSP = "\N{NO-BREAK SPACE}"
 INK, QUIET, LINE, PAPER = "#16191d", "#59626c", "#dfe3e7", "#ffffff"  # the page's greys
 RULE, CELL = "#c3cad1", "#f4f6f7"  # lines that connect marks; the palest cell of a heat map
 
+BELOW_LEGEND = 0.92  # of the height: where headings are on the page
 PAGE_SCALE = 0.6  # of marks and lines: a slide is read from further away than a page
 
 
@@ -119,8 +120,14 @@ def to_page(figure: go.Figure) -> dict[str, Any]:
     layout["margin"] = {"l": 8, "r": 12, "t": 12, "b": 8}  # axes make room for their own labels
     for axis in _axes(layout, "x") + _axes(layout, "y"):
         axis["automargin"] = True
-    if any(a.get("name") == "heading" for a in layout["annotations"]):
+    headings = [a for a in layout["annotations"] if a.get("name") == "heading"]
+    if headings:
         layout["margin"]["t"] = 36
+    if headings and layout["showlegend"]:  # the legend's place is above the plots, the headings' too
+        for part in headings:
+            part["y"] = BELOW_LEGEND
+        for axis in _axes(layout, "y"):
+            axis["domain"] = [0, BELOW_LEGEND]
     if "polar" in layout:
         layout["polar"]["domain"] = {"x": [0.2, 0.8], "y": [0.06, 0.94]}  # its labels do not make room for themselves
     layout["height"] = 440
@@ -141,7 +148,8 @@ def _shrunk(value: Any, key: str = "") -> Any:
     if not isinstance(value, dict):
         return value
     if key.endswith("font"):
-        return {k: v for k, v in value.items() if k != "size" and v not in (INK, QUIET)}
+        inherited = (INK, QUIET) if key != "textfont" else ()  # what Plotly would set in marks is its own guess
+        return {k: v for k, v in value.items() if k != "size" and v not in inherited}
     scaled = {"marker": ("size",), "line": ("width",), "error_y": ("thickness", "width"), "annotations": ("yshift",)}
     scaled["error_x"] = scaled["error_y"]
     scaled["annotations"] = ("xshift", "yshift")
@@ -157,14 +165,14 @@ def _narrow(wide: dict[str, Any]) -> dict[str, Any]:
     layout = json.loads(json.dumps(wide))
     across, upwards = _axes(layout, "x"), _axes(layout, "y")
     for axis in [*across, *upwards, *([layout["polar"]["angularaxis"]] if "polar" in layout else [])]:
-        axis["tickangle"] = 0
         if "ticktext" in axis:
             axis["ticktext"] = [re.sub("</?b>", "", label.split("<br>")[0]) for label in axis["ticktext"]]
     for annotation in layout["annotations"]:
         annotation["text"] = annotation["text"].split(" ± ")[0]
     panels = len(across)
     if panels > 1:
-        tops = [1 - i / panels for i in range(panels)]
+        ceiling = 1 - (1 - upwards[0]["domain"][1]) / panels
+        tops = [ceiling - i / panels for i in range(panels)]
         for x, y, top in zip(across, upwards, tops, strict=True):
             x["domain"] = [0, 1]
             y["domain"] = [top - 0.72 / panels, top]

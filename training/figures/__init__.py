@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 import plotly.graph_objects as go
 
 from training.comparison import Results
-from training.figures import realdata
+from training.figures import audit, controls, realdata, synthetic
 from training.figures.parts import CHANCE, MARKERS, SOURCES
 from training.results import ResultsError
 from training.slide import to_page, write_pngs
@@ -26,6 +26,11 @@ def all_figures(results: Results) -> dict[str, Drawn]:
     """Name -> figure, in the order in which they are told."""
     sections: dict[Section, dict[str, go.Figure | None]] = {
         "realdata": {name: draw(results.realdata, results.realdata_curves) for name, draw in realdata.FIGURES.items()},
+        "synthetic": {
+            name: draw(results.synthetic, results.synthetic_curves) for name, draw in synthetic.FIGURES.items()
+        },
+        "controls": {name: draw(results.controls, results.controls_curves) for name, draw in controls.FIGURES.items()},
+        "audit": {name: draw(results.audit) for name, draw in audit.FIGURES.items()},
     }
     return {
         name: Drawn(section, figure, figure.layout.meta["alt"])

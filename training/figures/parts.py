@@ -1,12 +1,16 @@
 """What the figures share: marks, colours, and the words for n and spread."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import isnan
+from typing import NamedTuple
 
 import plotly.graph_objects as go
 
 from hetmoe.demo.colours import CONFIGURATION_COLOURS, EXPERT_COLOURS
-from training.slide import CELL, INK, NBSP, PAPER, QUIET, SMALL, TEXT
+from training.results import summarise
+from training.slide import CELL, HEIGHT, INK, NBSP, QUIET, SMALL, TEXT
+
+DEPTH = 1.6  # a heat map goes so far short of the full colour that ink is legible on it, on a dark page too
 
 Table = Mapping[str, Mapping[str, float]]  # row -> column -> value
 
@@ -75,19 +79,16 @@ def heat_map(
     for j, column in enumerate(columns):
         values = [table[row][column] for row in rows]
         figure.add_heatmap(
-            x=[j], y=list(range(len(rows))), z=[[min(1.0, shade(v))] for v in values], zmin=0, zmax=1, showscale=False,
-            xgap=6, ygap=6, colorscale=[[0, CELL], [1, colours[column][0]]], name=column,
-            text=[[text(v)] for v in values], hovertemplate="%{text}", **place,
+            x=[j], y=list(range(len(rows))), z=[[min(1.0, shade(v))] for v in values], zmin=0, zmax=DEPTH,
+            showscale=False, xgap=6, ygap=6, colorscale=[[0, CELL], [1, colours[column][0]]], name=column,
+            text=[[text(v)] for v in values], texttemplate="<b>%{text}</b>", textfont={"size": 26, "color": INK},
+            hovertemplate="%{text}", **place,
         )  # fmt: skip
-        for i, (row, value) in enumerate(zip(rows, values, strict=True)):
-            figure.add_annotation(
-                x=j, y=i, text=f"<b>{text(value)}</b>", showarrow=False, **place,
-                font={"size": 26, "color": PAPER if shade(value) > 0.8 else INK},
-            )  # fmt: skip
-            if row == column:
-                figure.add_shape(
-                    x0=j - 0.47, x1=j + 0.47, y0=i - 0.46, y1=i + 0.46, line={"color": INK, "width": 4}, **place
-                )
+        if column in rows:
+            i = rows.index(column)
+            figure.add_shape(
+                x0=j - 0.47, x1=j + 0.47, y0=i - 0.46, y1=i + 0.46, line={"color": INK, "width": 4}, **place
+            )
     figure.update_xaxes(
         tickvals=list(range(len(columns))),
         ticktext=[f'<b><span style="color:{colours[column][0]}">{column}</span></b>' for column in columns],
@@ -104,3 +105,61 @@ def heat_map(
         **place,
     )
     figure.update_layout(margin={"l": 180})
+
+
+class Series(NamedTuple):
+    """Values of one kind, in several places along the axis."""
+
+    name: str
+    colour: str
+    symbol: str
+    values: Mapping[int, Mapping[int, float]]  # place -> seed -> value; places without a value are left out
+
+
+def dots(figure: go.Figure, panel: int, series: Sequence[Series], number: Callable[[float], str] | None = None) -> None:
+    """Draws series beside one another at each place: mean ± sd, the mean as a `number`, and the seeds as small dots.
+
+    Places are whole numbers; what they stand for is left to the axis.
+    """
+    step = 0.8 / len(series)
+    for i, (name, colour_, symbol, values) in enumerate(series):
+        shift = (i - (len(series) - 1) / 2) * step
+        summaries = {place: summarise(by_seed.values()) for place, by_seed in values.items()}
+        figure.add_scatter(
+            x=[place + shift - 0.28 * step for place, by_seed in values.items() for _ in by_seed],
+            y=[value for by_seed in values.values() for value in by_seed.values()],
+            mode="markers",
+            marker={"size": 8, "color": colour_, "opacity": 0.55},
+            text=[f"{name}, seed {seed}" for by_seed in values.values() for seed in by_seed],
+            hovertemplate="%{text}: %{y:.3g}<extra></extra>",
+            showlegend=False,
+            name=f"{name}, seeds",
+            row=1,
+            col=panel,
+        )
+        figure.add_scatter(
+            x=[place + shift for place in summaries],
+            y=[s.mean for s in summaries.values()],
+            error_y=error_bars([s.sd for s in summaries.values()]),
+            mode="markers+text" if number else "markers",
+            marker={"size": 18, "color": colour_, "symbol": symbol},
+            text=[f"<b>{number(s.mean)}</b>" for s in summaries.values()] if number else None,
+            textposition="top center",
+            textfont={"size": SMALL, "color": colour_},
+            hovertemplate="%{y:.3g}",
+            legendgroup=name,
+            showlegend=panel == 1,
+            name=name,
+            cliponaxis=False,
+            row=1,
+            col=panel,
+        )
+
+
+def legend_above(figure: go.Figure) -> None:
+    """Makes room for the names of the series above the plots, and above their headings."""
+    margin = figure.layout.margin
+    top, headings = margin.t + 34, 40 * any(a.name == "heading" for a in figure.layout.annotations)
+    y = 1 + headings / (HEIGHT - top - margin.b)
+    legend = {"orientation": "h", "x": 0, "y": y, "yanchor": "bottom", "font": {"size": TEXT}, "itemwidth": 40}
+    figure.update_layout(showlegend=True, legend=legend, margin={"t": top})
