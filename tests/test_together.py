@@ -5,8 +5,10 @@ fall on either side.
 """
 
 import json
+import shutil
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +25,10 @@ from tests.tiny import tiny_config
 from training import together
 from training.baselines import Ensemble, Oracle, ensemble_loss
 from training.classification import cross_entropy
+from training.grid import Failed, Finished, Folder, Settings, run_grid
 from training.loop import STATE, Batch, Progress, Recipe, Task, train
 from training.results import Run
-from training.together import CannotStack, clip_each, groups, train_together
+from training.together import CannotStack, Plan, clip_each, groups, in_groups, train_together
 
 SEEDS = (42, 123)
 RECIPE = Recipe(epochs=2, steps=10, batch_size=8, clip=0.5)
@@ -268,3 +271,67 @@ def test_groups_are_the_runs_that_differ_in_their_seed_alone():
     a2, c2 = a._replace(seed="2"), c._replace(seed="2")
     assert groups([a, b, c2, a2, c]) == [[a, a2], [b], [c2, c]]
     assert groups([]) == []
+
+
+# In the grid
+
+
+def a_grid(folder: Path, configurations: list[str]) -> tuple[dict[Run, Finished], list[Failed], list[tuple[str, int]]]:
+    """Finished runs, failed ones, and the (configuration, seed) of each batch in turn; "oracle" cannot be stacked."""
+    asked: list[tuple[str, int]] = []
+    finished: dict[Run, Finished] = {}
+    settings = Settings(None, folder, "cpu", 1, "unknown")
+
+    def plan(run: Run, settings: Settings) -> Plan:
+        if run.configuration == "bad":
+            raise ValueError("10 parameters are too few")
+
+        def note(seed: int, step: int) -> None:
+            asked.append((run.configuration, seed))
+
+        oracle = run.configuration == "oracle"
+        config = with_routing("uniform") if oracle else tiny_config(run.configuration)
+        task = a_task(config, model_class=Oracle if oracle else HetMoE, on_batch=note)
+        return Plan(Folder(run, settings, "test"), task, RECIPE)
+
+    def execute(run: Run, settings: Settings) -> Finished:
+        of_run, task, recipe = plan(run, settings)
+        if before := of_run.finished():
+            return before
+        with of_run.running():
+            _, progress = train(task, recipe, seed=int(run.seed), device=CPU, folder=of_run.path, name="test")
+            return of_run.finish([], [{"loss": str(progress.curve[-1]["loss"])}])
+
+    runs = [Run("test", "test", c, "1", str(seed)) for seed in SEEDS for c in configurations]
+    start = partial(in_groups, plan=plan, settings=settings)
+    failed = run_grid(runs, execute, settings, start, lambda one: finished.update({one.run: one}))
+    return finished, failed, asked
+
+
+def test_a_grid_trains_each_group_once_and_to_what_it_comes_to_alone(tmp_path):
+    finished, failed, asked = a_grid(tmp_path / "together", ["homogeneous", "hybrid"])
+    assert not failed
+    assert asked == [(c, seed) for c in ("homogeneous", "hybrid") for _ in range(20) for seed in SEEDS]  # in turn
+    for run, one in finished.items():
+        _, progress = alone_in(tmp_path / run.configuration, a_task(tiny_config(run.configuration)), int(run.seed))
+        assert float(one.curve[0]["loss"]) == pytest.approx(progress.curve[-1]["loss"], rel=1e-9)
+    again, _, asked = a_grid(tmp_path / "together", ["homogeneous", "hybrid"])
+    assert again == finished
+    assert asked == []
+
+
+def test_a_finished_run_is_left_out_of_its_group(tmp_path):
+    _, _, _ = a_grid(tmp_path, ["homogeneous"])
+    one = next(path for path in tmp_path.iterdir() if "-42-" in path.name)
+    shutil.rmtree(one)
+    finished, _, asked = a_grid(tmp_path, ["homogeneous"])
+    assert asked == [("homogeneous", 42)] * 20
+    assert len(finished) == 2
+
+
+def test_what_cannot_be_trained_together_goes_one_after_another_and_takes_no_other_down(tmp_path, capsys):
+    finished, failed, asked = a_grid(tmp_path, ["oracle", "bad", "homogeneous"])
+    assert [run.configuration for run in finished] == ["oracle"] * 2 + ["homogeneous"] * 2
+    assert [(f.run.configuration, f.reason) for f in failed] == [("bad", "ValueError: 10 parameters are too few")] * 2
+    assert asked[:40] == [("oracle", seed) for seed in SEEDS for _ in range(20)]
+    assert "oracle 1: one after another, for the oracle chooses an expert" in capsys.readouterr().err

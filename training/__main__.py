@@ -33,6 +33,7 @@ from training.report import write_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 from training.status import legend, standings, table
+from training.together import Plan, in_groups
 from training.watch import watched
 
 PROJECT = Path(__file__).parent.parent
@@ -104,6 +105,7 @@ def run_command(
     options: argparse.Namespace,
     runs: list[Run],
     execute: Execute,
+    plan: Callable[[Run, Settings], Plan],
     results: Path,
     publish: Callable[[Finished], None] = lambda finished: None,
 ) -> tuple[list[Finished], Settings]:
@@ -131,6 +133,8 @@ def run_command(
         data_dir = options.data_dir and options.data_dir.resolve()
     commit = current_commit()  # now, before a long run gives the files time to change
     settings = Settings(data_dir, folder, device, threads, commit, options.quick)
+    if device == "cuda" and not options.ray and parallel == 1:
+        start = partial(in_groups, plan=plan, settings=settings)
     finished: list[Finished] = []
 
     def record(outcome: Finished) -> None:
@@ -164,7 +168,8 @@ def run_realdata(options: argparse.Namespace) -> int:
     output, seeds = output_of(options)
     results = output / "training" / "results" / "realdata.csv"
     runs = realdata.runs(options.configurations, seeds)
-    run_command(options, runs, realdata.execute, results, lambda f: realdata.publish(f, output / "weights"))
+    publish = partial(realdata.publish, weights=output / "weights")
+    run_command(options, runs, realdata.execute, realdata.plan, results, publish)
     print(realdata_report(read(results)))
     return 0
 
@@ -172,7 +177,8 @@ def run_realdata(options: argparse.Namespace) -> int:
 def run_controls(options: argparse.Namespace) -> int:
     output, seeds = output_of(options)
     results = output / "training" / "results" / "controls.csv"
-    finished, settings = run_command(options, controls.runs(options.configurations, seeds), controls.execute, results)
+    runs = controls.runs(options.configurations, seeds)
+    finished, settings = run_command(options, runs, controls.execute, controls.plan, results)
     for run, rows in controls.complementarity(finished, settings):
         replace_run(results, run, rows)
     return 0
@@ -184,7 +190,7 @@ def run_synthetic(options: argparse.Namespace) -> int:
         seeds = (seeds or list(synthetic.SEEDS))[:1]
     output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
     runs = synthetic.runs(options.configurations, options.budgets, seeds, options.long)
-    run_command(options, runs, synthetic.execute, output / "training" / "results" / "synthetic.csv")
+    run_command(options, runs, synthetic.execute, synthetic.plan, output / "training" / "results" / "synthetic.csv")
     return 0
 
 

@@ -23,6 +23,7 @@ from training.data import LABELS, Data, load_splits, mixed_batches, statistics
 from training.grid import Finished, Folder, Settings, bar_position
 from training.loop import Evaluation, Progress, Recipe, Task, evaluate, train
 from training.results import Row, Run
+from training.together import Plan
 
 FAMILY = "replica"
 BUDGET = 223_000
@@ -54,6 +55,21 @@ def classification_task(
     return Task(build, lambda seed, epoch, start: batches(seed=seed, epoch=epoch, start=start), loss, validate)
 
 
+def plan(
+    run: Run,
+    settings: Settings,
+    config: ModelConfig,
+    recipe: Recipe,
+    model_class: type[HetMoE] = HetMoE,
+    loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
+) -> Plan:
+    """How one model is trained on the real data, and where."""
+    data = load_splits(settings.data_dir)
+    identity = [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint]
+    task = classification_task(data, statistics(data.train), recipe, lambda: model_class(config), loss)
+    return Plan(Folder(run, settings, identity), task, recipe)
+
+
 def classify(
     run: Run,
     settings: Settings,
@@ -68,14 +84,12 @@ def classify(
     Besides the grid's files, its folder gets predictions.safetensors: the test logits, (n, C) for each modality; and,
     for a model that a checkpoint can describe, model.safetensors.
     """
-    data = load_splits(settings.data_dir)
-    identity = [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint]
-    folder = Folder(run, settings, identity)
+    folder, task, _ = plan(run, settings, config, recipe, model_class, loss)
     if before := folder.finished():
         return before
+    data = load_splits(settings.data_dir)
     input_statistics = statistics(data.train)
     with folder.running():
-        task = classification_task(data, input_statistics, recipe, lambda: model_class(config), loss)
         model, progress = train(
             task,
             recipe,

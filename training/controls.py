@@ -14,12 +14,14 @@ from torch import Tensor
 from hetmoe.config import CONFIGURATIONS, TOLERANCE, CannotMatch, ModelConfig, Routing, match_parameters
 from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds
+from training import classification
 from training.baselines import Ensemble, Oracle, ensemble_loss
 from training.classification import BUDGET, FAMILY, classify, cross_entropy, predicted, row
 from training.data import load_splits
 from training.grid import Finished, Settings
 from training.loop import Recipe
 from training.results import Row, Run
+from training.together import Plan
 
 RECIPE = Recipe(epochs=8)
 QUICK = Recipe(epochs=1, steps=100)
@@ -72,6 +74,12 @@ def config_of(control: Control, budget: int) -> ModelConfig:
             return config
         parameters += missing
     raise CannotMatch(f"{' + '.join(control.experts)} does not come within 0.5 % of {target:,} multiply-adds")
+
+
+def plan(run: Run, settings: Settings) -> Plan:
+    """How one control is trained."""
+    control, recipe = CONTROLS[run.configuration], QUICK if settings.quick else RECIPE
+    return classification.plan(run, settings, config_of(control, int(run.budget)), recipe, control.model, control.loss)
 
 
 def execute(run: Run, settings: Settings) -> Finished:

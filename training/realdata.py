@@ -8,10 +8,12 @@ of 64. Every choice uses validation data; the test sets are seen once, whole, af
 from pathlib import Path
 
 from hetmoe.config import match_parameters
+from training import classification
 from training.classification import BUDGET, FAMILY, SEEDS, classify
 from training.grid import Finished, Settings
 from training.loop import Recipe, write_bytes
 from training.results import Run
+from training.together import Plan
 
 QUICK = Recipe(epochs=4)
 PUBLISHED_SEED = SEEDS[0]  # fixed beforehand, not the best
@@ -25,6 +27,12 @@ def runs(configurations: list[str], seeds: list[int]) -> list[Run]:
         for seed in seeds
         if c in configurations
     ]
+
+
+def plan(run: Run, settings: Settings) -> Plan:
+    """How one model is trained."""
+    config = match_parameters(run.configuration, int(run.budget))
+    return classification.plan(run, settings, config, QUICK if settings.quick else Recipe())
 
 
 def execute(run: Run, settings: Settings) -> Finished:

@@ -23,6 +23,7 @@ from training.generators import Sample
 from training.grid import Finished, Folder, Settings, bar_position
 from training.loop import Recipe, Task, predict, train
 from training.results import Row, Run
+from training.together import Plan
 
 FAMILY = "synthetic"
 SEEDS = (1, 2, 3, 4, 5)
@@ -86,16 +87,22 @@ def regression_task(config: ModelConfig, recipe: Recipe) -> Task:
     )
 
 
-def execute(run: Run, settings: Settings) -> Finished:
-    """Trains and tests one model, unless that was done before."""
+def plan(run: Run, settings: Settings) -> Plan:
+    """How one model is trained."""
     recipe = QUICK if settings.quick else LONG if run.experiment == "synthetic long" else RECIPE
     config = config_of(run.configuration, int(run.budget))
     folder = Folder(run, settings, [config.to_dict(), asdict(recipe), _generators_source()])
+    return Plan(folder, regression_task(config, recipe), recipe)
+
+
+def execute(run: Run, settings: Settings) -> Finished:
+    """Trains and tests one model, unless that was done before."""
+    folder, task, recipe = plan(run, settings)
     if before := folder.finished():
         return before
     with folder.running():
         model, progress = train(
-            regression_task(config, recipe),
+            task,
             recipe,
             seed=int(run.seed),
             device=torch.device(settings.device),
@@ -104,7 +111,7 @@ def execute(run: Run, settings: Settings) -> Finished:
             bar_position=bar_position(),
         )
         tested = _test(model, generators.test_set())
-        rows = _rows(config, tested) + _size_rows(model.cpu())
+        rows = _rows(model.config, tested) + _size_rows(model.cpu())
         rows += [row("all", "seconds", round(progress.seconds, 1)), row("all", "steps", progress.step)]
         return folder.finish(rows, curve_rows(progress, "mse"))
 

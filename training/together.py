@@ -10,11 +10,14 @@ On a CPU, which launches nothing, only plain networks gain; convolutions become 
 `python -m benchmarks.together` measures it.
 """
 
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +28,7 @@ from tqdm import tqdm
 
 from hetmoe.model import HetMoE
 from training.baselines import Oracle
+from training.grid import Attempt, Folder, Outcome, Settings, TakenByAnother
 from training.loop import (
     OptimiserState,
     Progress,
@@ -43,6 +47,14 @@ class CannotStack(ValueError):
     """Runs of this model cannot be trained together."""
 
 
+class Plan(NamedTuple):
+    """How a run is trained, and where."""
+
+    folder: Folder
+    task: Task
+    recipe: Recipe
+
+
 @dataclass
 class _Member:
     seed: int
@@ -58,6 +70,36 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     for run in runs:
         result.setdefault(run._replace(seed=""), []).append(run)
     return list(result.values())
+
+
+def in_groups(
+    runs: list[Run], attempt: Attempt, plan: Callable[[Run, Settings], Plan], settings: Settings
+) -> Iterator[Outcome]:
+    """A `grid.Start`: trains the runs of a group together, then attempts each, which finds itself trained.
+
+    Runs that another process has in hand, or that are finished, are left out. What keeps a group from being trained
+    together is said, and each of its runs goes on alone: there it succeeds, or fails on its own account.
+    """
+    for group in groups(runs):
+        try:
+            _train_group(group, plan, settings)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other runs go on
+            tqdm.write(f"{' '.join(group[0][:-1])}: one after another, for {error}", file=sys.stderr)
+        yield from map(attempt, group)
+
+
+def _train_group(group: list[Run], plan: Callable[[Run, Settings], Plan], settings: Settings) -> None:
+    plans = {int(run.seed): plan(run, settings) for run in group}
+    with ExitStack() as locks:
+        folders = {}
+        for seed, (folder, _, _) in plans.items():
+            with suppress(TakenByAnother):
+                locks.enter_context(folder.running())
+                folders[seed] = folder.path
+        if len(folders) > 1:
+            _, task, recipe = plans[min(folders)]
+            name = f"{group[0].configuration} {group[0].budget}, {len(folders)} seeds"
+            train_together(task, recipe, folders, device=torch.device(settings.device), name=name, bar_position=1)
 
 
 def train_together(
