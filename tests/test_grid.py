@@ -265,7 +265,7 @@ def command(tmp_path, monkeypatch) -> Callable[..., int]:
 
     def tiny_command(options: argparse.Namespace) -> int:
         runs = [tiny_run(name) for name in options.configurations]
-        cli.run_command(options, runs, tiny_execute, tmp_path / "tiny.csv")
+        cli.run_command(options, runs, tiny_execute, synthetic.plan, tmp_path / "tiny.csv")  # the plan is for GPUs
         return 0
 
     def run(*configurations: str, jobs: int = 1, largest_file: int = resource.RLIM_INFINITY) -> int:
@@ -296,7 +296,7 @@ def test_all_that_can_be_done_is_recorded_and_what_failed_is_said(command, tmp_p
 
 
 def test_a_full_disk_leaves_nothing_half_written_and_the_same_command_goes_on(command, tmp_path, capsys):
-    """The state of a run needs 250 KB."""
+    """The state of a run needs 160 KB."""
     assert command("plain", largest_file=50_000) == 1
     error = capsys.readouterr().err
     assert "error: 1 of 1 runs failed" in error
