@@ -113,7 +113,6 @@ def test_report_without_results(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.skipif(not (RESULTS / "REPORT.md").exists(), reason="not published yet")
 def test_published_report_is_that_of_the_published_results() -> None:
     results = Results.load(RESULTS)
     assert (RESULTS / "REPORT.md").read_text(encoding="utf-8") == report(results), "run `python -m training report`"
