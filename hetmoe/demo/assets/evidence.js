@@ -137,4 +137,5 @@ function show({ message, claims, questions, figures }) {
   if (figures.length) inTurn(() => loadPlotly().catch(() => {})); // while the claims are read; each chart says if it fails
 }
 
-server.load_evidence().then(show, () => show({ message: "The evidence could not be fetched. Please reload the page." }));
+const LOST = { message: "The evidence could not be fetched. Please reload the page." };
+server.load_evidence().then((evidence) => show(evidence ?? LOST)); // without an answer, Gradio gives undefined

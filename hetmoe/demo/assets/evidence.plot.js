@@ -2,6 +2,7 @@
 // page's theme changes.
 
 const NARROW = 640; // pixels: below, panels stand below one another
+const LEGEND_LINE = 19; // pixels
 
 let plotly = null;
 
@@ -25,19 +26,22 @@ function inTheme(value) {
 
 function layoutFor({ figure, narrow }, width) {
   const colour = (name) => getComputedStyle(document.body).getPropertyValue(`--hm-${name}`);
-  const layout = inTheme(width < NARROW ? narrow : figure.layout);
-  const size = width < NARROW ? 12 : 14;
+  const isNarrow = width < NARROW;
+  const layout = inTheme(isNarrow ? narrow : figure.layout);
+  const size = isNarrow ? 12 : 14;
   const axis = { title: { font: { size, color: colour("quiet") } }, tickfont: { color: colour("quiet") } };
+  const entries = layout.showlegend ? figure.data.filter((trace) => trace.showlegend !== false).length : 0;
   return {
     ...layout,
     width,
+    height: layout.height + (isNarrow ? LEGEND_LINE * Math.max(0, entries - 4) : 0), // there, entries stand in a column
+    legend: { ...layout.legend, xref: "container", maxheight: 1 },
     uirevision: "kept", // zoom and hidden traces outlive a redraw
     template: { layout: { xaxis: axis, yaxis: axis, polar: { radialaxis: axis } } },
     dragmode: matchMedia("(pointer: coarse)").matches ? false : "zoom", // a finger scrolls the page
     paper_bgcolor: "transparent",
     plot_bgcolor: "transparent",
     font: { family: getComputedStyle(element).fontFamily, size, color: colour("ink") },
-    legend: { ...layout.legend, itemsizing: "constant" },
     hoverlabel: { bgcolor: colour("raised"), bordercolor: colour("rule"), font: { color: colour("ink"), size: 14 } },
   };
 }

@@ -1,4 +1,5 @@
 // The numbers behind a chart as text: one table for each of its panels, made from the very data that are drawn.
+// A point is {row, place (what rows are sorted by), column, cell, across (what rows stand for), isNumeric (its row is)}.
 
 function plain(html) {
   const parsed = new DOMParser().parseFromString(String(html).replaceAll("<br>", ", "), "text/html");
@@ -9,43 +10,66 @@ function tables({ data, layout }) {
   const panels = new Map();
   for (const trace of data) {
     if (trace.hoverinfo === "skip") continue; // lines and bands that only guide the eye
-    const key = trace.xaxis ?? "x";
-    if (!panels.has(key)) panels.set(key, { rows: new Map(), columns: new Set(), corner: "" });
-    fill(panels.get(key), trace, layout);
+    const panel = trace.xaxis ?? "x";
+    panels.set(panel, [...(panels.get(panel) ?? []), ...points(trace, layout)]);
   }
   const headings = layout.annotations.filter((annotation) => annotation.name === "heading");
   return [...panels.values()]
-    .filter(({ rows }) => rows.size)
-    .map((panel, i) => tableNode(panel, headings[i] ? plain(headings[i].text) : ""));
+    .filter((found) => found.length)
+    .map((found, i) => tableNode(areApart(found) ? inPairs(found) : inRows(found), plain(headings[i]?.text ?? "")));
 }
 
-// Adds a trace's points to a panel's rows (label → its place and its cells by column) and columns.
-function fill(panel, trace, layout) {
-  const axis = (letter) => layout[(trace[`${letter}axis`] ?? letter).replace(/^./, `${letter}axis`)] ?? {};
+function title(axis) {
+  return plain(axis.title?.text ?? "");
+}
+
+function axisOf(layout, name) {
+  return layout[name.replace(/^./, "$&axis")] ?? {}; // "x2" is described by xaxis2
+}
+
+function points(trace, layout) {
+  const [across, upwards] = [axisOf(layout, trace.xaxis ?? "x"), axisOf(layout, trace.yaxis ?? "y")];
   const named = plain(trace.name ?? "value");
-  const put = (row, column, cell, place = panel.rows.size) => {
-    panel.columns.add(column);
-    if (!panel.rows.has(row)) panel.rows.set(row, { place, cells: new Map() });
-    const { cells } = panel.rows.get(row);
-    cells.set(column, cells.has(column) ? `${cells.get(column)}; ${cell}` : cell);
-  };
-  if (trace.type === "heatmap") {
-    for (const [i, line] of trace.z.entries())
-      for (const [j, value] of line.entries())
-        put(label(axis("y"), trace.y[i]), label(axis("x"), trace.x[j]), plain(trace.text?.[i][j] ?? number(value)));
-  } else if (trace.type === "scatterpolar") {
-    const points = new Map(trace.theta.map((theta, i) => [theta, trace.r[i]])); // the last one, which closes the line, is the first
-    for (const [theta, r] of points) put(label(layout.polar.angularaxis, theta), named, number(r, layout.polar.radialaxis));
-  } else {
-    const [across, upwards] = [axis("x"), axis("y")];
-    const sideways = isCategorical(upwards) && !isCategorical(across); // values go to the right
-    const [keys, values, keyAxis, valueAxis] = sideways ? [trace.y, trace.x, upwards, across] : [trace.x, trace.y, across, upwards];
-    const spread = sideways ? trace.error_x : trace.error_y;
-    const pointsHaveNames = Array.isArray(trace.text) && trace.hovertemplate?.includes("%{text}");
-    panel.corner = plain(keyAxis.title?.text ?? "");
-    for (const [i, key] of keys.entries())
-      put(pointsHaveNames ? plain(trace.text[i]) : label(keyAxis, key), named, number(values[i], valueAxis) + plusMinus(spread, i), key);
+  if (trace.type === "heatmap")
+    return trace.z.flatMap((line, i) =>
+      line.map((value, j) => ({
+        row: label(upwards, trace.y[i]),
+        place: trace.y[i],
+        column: label(across, trace.x[j]),
+        cell: plain(trace.text?.[i][j] ?? number(value)),
+        across: title(upwards),
+      })),
+    );
+  if (trace.type === "scatterpolar") {
+    const { angularaxis, radialaxis } = layout.polar;
+    const around = new Map(trace.theta.map((theta, i) => [theta, trace.r[i]])); // closes with the point it opened with
+    return [...around].map(([theta, r], i) => ({
+      row: label(angularaxis, theta),
+      place: i,
+      column: named,
+      cell: number(r, radialaxis),
+      across: title(angularaxis),
+    }));
   }
+  const sideways = isCategorical(upwards) && !isCategorical(across); // values go to the right
+  const [keys, values, keyAxis, valueAxis] = sideways ? [trace.y, trace.x, upwards, across] : [trace.x, trace.y, across, upwards];
+  const spread = sideways ? trace.error_x : trace.error_y;
+  const pointsHaveNames = Array.isArray(trace.text) && trace.hovertemplate?.includes("%{text}");
+  const category = (key) => plain(keyAxis.ticktext[Math.round(key)].split("<br>")[0]);
+  const parts = named.split(", ");
+  const onlyCategory = isCategorical(keyAxis) && new Set(keys.map(category)).size === 1 ? category(keys[0]) : null;
+  const own = parts.filter((part) => part !== onlyCategory); // what its row does not say already
+  return keys.map((key, i) => {
+    const name = pointsHaveNames ? plain(trace.text[i]).split(", ").filter((part) => !parts.includes(part)) : [];
+    return {
+      row: name.length && isCategorical(keyAxis) ? [category(key), ...name].join(", ") : label(keyAxis, key),
+      place: isCategorical(keyAxis) ? Math.round(key) : key,
+      column: (pointsHaveNames ? own[0] : own.join(", ")) || title(valueAxis) || "value",
+      cell: number(values[i], valueAxis) + plusMinus(spread, i),
+      across: title(keyAxis),
+      isNumeric: !isCategorical(keyAxis),
+    };
+  });
 }
 
 // Ticks 0, 1, 2 … with texts stand for categories; marks may stand a little beside their tick.
@@ -72,15 +96,49 @@ function plusMinus(spread, i) {
   return up === down ? ` ± ${up}` : ` +${up} −${down}`;
 }
 
-function tableNode({ rows, columns, corner }, caption) {
+// Whether the columns have hardly a row in common.
+function areApart(found) {
+  const sizes = new Map();
+  for (const { column } of found) sizes.set(column, (sizes.get(column) ?? 0) + 1);
+  const rows = new Set(found.map(({ row }) => row));
+  return found.every(({ isNumeric }) => isNumeric) && rows.size > 1.5 * Math.max(...sizes.values());
+}
+
+// → lines of cells, the first of which are headings: a row for each place.
+function inRows(found) {
+  const columns = [...new Set(found.map(({ column }) => column))];
+  const rows = new Map();
+  for (const { row, place, column, cell } of found) {
+    if (!rows.has(row)) rows.set(row, { place, cells: new Map() });
+    const { cells } = rows.get(row);
+    cells.set(column, cells.has(column) ? `${cells.get(column)}; ${cell}` : cell);
+  }
+  const sorted = [...rows].sort(([, a], [, b]) => a.place - b.place);
+  const lines = sorted.map(([row, { cells }]) => [row, ...columns.map((column) => cells.get(column) ?? "–")]);
+  return [[found[0].across, ...columns], ...lines];
+}
+
+// Likewise, but where there is one point of each: a row for each; else a column of places beside each column of values.
+function inPairs(found) {
+  const columns = new Map();
+  for (const { row, column, cell } of found) columns.set(column, [...(columns.get(column) ?? []), [row, cell]]);
+  const across = found[0].across || "at";
+  if (columns.size === found.length) return [["", across, "value"], ...[...columns].map(([column, [pair]]) => [column, ...pair])];
+  const longest = Math.max(...[...columns.values()].map((pairs) => pairs.length));
+  const head = [...columns.keys()].flatMap((column) => [`${column}: ${across}`, column]);
+  const lines = Array.from({ length: longest }, (_, i) => [...columns.values()].flatMap((pairs) => pairs[i] ?? ["", ""]));
+  return [["", ...head], ...lines.map((line, i) => [String(i + 1), ...line])];
+}
+
+function tableNode([head, ...lines], caption) {
   const table = document.createElement("table");
   if (caption) table.createCaption().textContent = caption;
-  table.createTHead().insertRow().append(...[corner, ...columns].map((column) => heading(column, "col")));
+  table.createTHead().insertRow().append(...head.map((text) => heading(text, "col")));
   const body = table.createTBody();
-  for (const [name, { cells }] of [...rows].sort(([, a], [, b]) => a.place - b.place)) {
+  for (const [name, ...cells] of lines) {
     const row = body.insertRow();
     row.append(heading(name, "row"));
-    for (const column of columns) row.insertCell().textContent = cells.get(column) ?? "–";
+    for (const cell of cells) row.insertCell().textContent = cell;
   }
   return table;
 }
