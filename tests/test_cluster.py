@@ -3,11 +3,13 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -33,13 +35,23 @@ def address() -> Iterator[str]:
         patch.setenv("RAY_agent_register_timeout_ms", "300000")
         reason = "Ray is not installed: pip install -r requirements-extras.txt"
         cluster_utils = pytest.importorskip("ray.cluster_utils", reason=reason)
-        node = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "include_dashboard": False}
-        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node)
+        cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=node() | {"include_dashboard": False})
         try:
-            cluster.add_node(**node)
+            cluster.add_node(**node())
             yield cluster.address
         finally:
             cluster.shutdown()
+
+
+def node() -> dict[str, int]:
+    """Of one core. If Ray were to choose these ports itself, it would give up after 15 s on a busy machine."""
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(4)]
+        for one in sockets:
+            one.bind(("", 0))
+        names = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
+        ports = {name: one.getsockname()[1] for name, one in zip(names, sockets, strict=True)}
+    return {"num_cpus": 1, "object_store_memory": 80 * 2**20, **ports}
 
 
 def test_a_killed_workers_run_goes_on_elsewhere_and_nothing_is_lost(address, tmp_path):
