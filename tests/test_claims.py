@@ -248,7 +248,7 @@ def test_one_seed_is_no_measurement() -> None:
     found = synthetic(better_by(0.17, 0.25, 0.30), seeds=(1,))
     claim = find(found, "lower error than homogeneous ones at every budget (400")
     assert claim.verdict == "not measured"
-    assert claim.measured == "Missing, or of a single seed: at 368K by, at 530K by, at 690K by."
+    assert claim.measured.startswith("Runs are missing: a verdict takes two seeds")
 
 
 def test_the_paper_is_quoted_as_it_is() -> None:

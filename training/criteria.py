@@ -145,8 +145,8 @@ def judged(claim: str, source: str, what: str, criteria: list[Criterion], comman
     """what: opens the sentence with the numbers."""
     found = verdict(criteria)
     if found == "not measured":
-        missing = ", ".join(c.name.strip(",") for c in criteria if c.outcome == "missing")
-        return Claim(claim, source, found, f"Missing, or of a single seed: {missing}.", command, rule)
+        measured = "Runs are missing: a verdict takes two seeds at least of every run that it rests on."
+        return Claim(claim, source, found, measured, command, rule)
     numbers = "; ".join(f"{c.name} {c.numbers}" for c in criteria)
     n = min(c.n for c in criteria)
     return Claim(claim, source, found, f"{what} {numbers}; n = {n}.", command, rule)
