@@ -150,10 +150,12 @@ def test_the_page_gets_plain_figures_of_its_own_look(tmp_path: Path) -> None:
             assert f'"color": "{INK}", "size"' not in json.dumps(layout)
 
 
-def test_labels_beside_the_marks_become_a_legend_on_the_page(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
+def test_labels_beside_the_marks_become_a_legend_on_a_narrow_page(rows_and_curves: tuple[list[Row], list[Row]]) -> None:
     page = to_page(drawn(training_curves, rows_and_curves))
-    assert page["figure"]["layout"]["annotations"] == []
-    assert page["figure"]["layout"]["showlegend"]
+    wide, narrow = page["figure"]["layout"], page["narrow"]
+    assert (len(wide["annotations"]), wide["showlegend"]) == (3, False)
+    assert (len(narrow["annotations"]), narrow["showlegend"]) == (0, True)
+    assert wide["margin"]["r"] > 100 > narrow["margin"]["r"]
     named = [trace["name"] for trace in page["figure"]["data"] if trace.get("showlegend", True)]
     assert named == list(ACCURACY)
     assert plain(page["title"]) == "Heterogeneous experts lead in every epoch and end at 67.0 % on validation data"

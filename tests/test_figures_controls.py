@@ -6,8 +6,9 @@ from hetmoe.encoding import MODALITIES
 from tests.figures import cells, drawn, plain, texts, title, trace
 from tests.made_up import control_rows
 from training.controls import CONTROLS
-from training.figures.controls import FIGURES, compute, experts, ranked, routing_modes
+from training.figures.controls import FIGURES, complementarity, compute, experts, ranked, routing_modes
 from training.results import Row
+from training.slide import to_page
 
 ACCURACY = {"spatial alone": 0.7, "heterogeneous": 0.6, "oracle routing": 0.8, "top-1 routing": 0.45}
 SPREAD = {42: -0.02, 123: 0.02, 456: 0.0}
@@ -58,12 +59,32 @@ def test_routing_modes(rows: list[Row]) -> None:
 
 def test_experts(rows: list[Row]) -> None:
     figure = drawn(experts, rows)
-    anew, muted, rescued = (cells(figure, panel) for panel in (1, 2, 3))
+    anew, muted = (cells(figure, panel) for panel in (1, 2))
     assert anew["temporal"] == ["−10.0"] * 4
     assert muted["spatial"] == ["−22.5", "−27.5", "−32.5", "−37.5"]  # half of 45, 55, 65, 75 %
-    assert rescued["spectral"] == ["30 %"] * 4
-    assert "30.0 (spatial) to 30.0 points" in title(figure)
-    assert len(drawn(experts, control_rows(accuracy, without=False)).layout.annotations) == 2  # panels with all numbers
+    assert title(figure).endswith("points: −10.0 to −10.0 trained anew, −30.0 to −30.0 muted")
+
+
+def test_experts_before_any_is_trained_anew_without_one() -> None:
+    figure = drawn(experts, control_rows(accuracy, without=False))
+    assert [plain(a.text) for a in figure.layout.annotations] == ["muted"]
+
+
+def test_complementarity(rows: list[Row]) -> None:
+    figure = drawn(complementarity, rows)
+    assert cells(figure)["spectral"] == ["30 %"] * 4
+    assert cells(figure, panel=2)["spatial"] == ["10 %"] * 4
+    assert title(figure) == (
+        "The mixture is right in 30 % of what an expert alone gets wrong, and wrong in 10 % of what that gets right"
+    )
+
+
+def test_a_legend_of_few_kinds_replaces_the_names_on_a_narrow_page(rows: list[Row]) -> None:
+    page = to_page(drawn(compute, rows))
+    kinds = [trace["name"] for trace in page["figure"]["data"] if trace.get("showlegend", True)]
+    assert len(kinds) == 8
+    assert {"heterogeneous", "one expert alone", "only convolution"} <= set(kinds)
+    assert page["narrow"]["showlegend"] and not page["narrow"]["annotations"]
 
 
 @pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES.keys())

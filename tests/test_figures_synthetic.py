@@ -47,7 +47,7 @@ def test_core(rows: list[Row]) -> None:
     assert list(heterogeneous.y) == pytest.approx([20 / 3.68, 20 / 5.3, 20 / 6.9])
     assert sorted(trace(figure, "homogeneous, seeds").y) == pytest.approx([36] * 3 + [40] * 3 + [44] * 3)
     assert list(trace(figure, "homogeneous", panel=2).y) == pytest.approx([4, 4])  # the long runs' two budgets
-    above = [plain(a.text) for a in figure.layout.annotations if a.name != "heading"]
+    above = [plain(a.text) for a in figure.layout.annotations if a.name not in ("heading", "label")]
     assert [text[: text.index("<")] for text in above] == ["−86 %", "−91 %", "−93 %", "−50 %", "−75 %"]
     assert ["paper −16 %" in text for text in above] == [True, False, False, False, False]
     assert title(figure).endswith("error −86 to −93 % after 400 steps, −50 to −75 % after 5,000 steps")

@@ -25,6 +25,8 @@ RULE, CELL = "#c3cad1", "#f4f6f7"  # lines that connect marks; the palest cell o
 
 BELOW_LEGEND = 0.92  # of the height: where headings are on the page
 PAGE_SCALE = 0.6  # of marks and lines: a slide is read from further away than a page
+LABEL_SCALE = 0.85  # of the room beside the plot: text shrinks a little less
+RIGHT = 12  # pixels, where nothing is written there
 
 
 class CannotDraw(Exception):
@@ -34,7 +36,7 @@ class CannotDraw(Exception):
 def slide(
     title: str,
     subtitle: str,
-    shows: str = "",
+    shows: str,
     *,
     right: int = 60,
     panels: Sequence[str] = (),
@@ -100,9 +102,9 @@ def to_page(figure: go.Figure) -> dict[str, Any]:
     """What the page needs to draw a figure itself at any width: plain JSON with the keys
 
     title, subtitle, alt: text;
-    figure: {"data", "layout"} without title, fonts and backgrounds: text is of the page's own size and colour. Labels
-        beside the marks have become a legend, for they would fall off a narrow screen;
-    narrow: another layout for the same data, for screens of about 350 to 700 pixels;
+    figure: {"data", "layout"} without title, fonts and backgrounds: text is of the page's own size and colour;
+    narrow: another layout for the same data, for screens of about 350 to 640 pixels: panels below one another, and a
+        legend instead of labels beside the marks, for which there is no room;
     layout.height in both: the height in pixels at which it reads well.
 
     Its colours are those on a light page; hetmoe.demo.colours.on_dark has the others.
@@ -112,12 +114,12 @@ def to_page(figure: go.Figure) -> dict[str, Any]:
     text = layout.pop("meta")
     for key in ("title", "font", "hoverlabel", "plot_bgcolor", "paper_bgcolor", "template"):
         layout.pop(key, None)
-    annotations = layout.get("annotations", [])
-    layout["annotations"] = [a for a in annotations if a.get("name") != "label"]
-    layout["showlegend"] = layout["showlegend"] or len(layout["annotations"]) < len(annotations)
+    layout.setdefault("annotations", [])
+    labelled = any(_is_label(a) for a in layout["annotations"])
     layout["legend"] = {"orientation": "h", "x": 0, "yref": "container", "y": 1, "yanchor": "top"}
     layout["uniformtext"] = {"mode": "hide", "minsize": 10}  # numbers in bars that are too narrow for them
-    layout["margin"] = {"l": 8, "r": 12, "t": 12, "b": 8}  # axes make room for their own labels
+    right = round(LABEL_SCALE * layout["margin"]["r"]) if labelled else RIGHT
+    layout["margin"] = {"l": 8, "r": right, "t": 12, "b": 8}  # axes make room for their own labels
     for axis in _axes(layout, "x") + _axes(layout, "y"):
         axis["automargin"] = True
     headings = [a for a in layout["annotations"] if a.get("name") == "heading"]
@@ -160,9 +162,17 @@ def _scaled(value: Any) -> Any:
     return [PAGE_SCALE * v for v in value] if isinstance(value, list) else PAGE_SCALE * value
 
 
+def _is_label(annotation: dict[str, Any]) -> bool:
+    """Beside its mark; others are headings, and numbers that belong to a place on the axis."""
+    return annotation.get("name") == "label"
+
+
 def _narrow(wide: dict[str, Any]) -> dict[str, Any]:
-    """Panels below one another; labels of axes in one plain line; numbers without their ± sd."""
+    """Panels below one another; a legend for labels; labels of axes in one plain line; numbers without their ± sd."""
     layout = json.loads(json.dumps(wide))
+    layout["showlegend"] = layout["showlegend"] or any(_is_label(a) for a in layout["annotations"])
+    layout["annotations"] = [a for a in layout["annotations"] if not _is_label(a)]
+    layout["margin"]["r"] = RIGHT
     across, upwards = _axes(layout, "x"), _axes(layout, "y")
     for axis in [*across, *upwards, *([layout["polar"]["angularaxis"]] if "polar" in layout else [])]:
         if "ticktext" in axis:
@@ -171,7 +181,7 @@ def _narrow(wide: dict[str, Any]) -> dict[str, Any]:
         annotation["text"] = annotation["text"].split(" ± ")[0]
     panels = len(across)
     if panels > 1:
-        ceiling = 1 - (1 - upwards[0]["domain"][1]) / panels
+        ceiling = 1 - (1 - BELOW_LEGEND) / panels if layout["showlegend"] else 1
         tops = [ceiling - i / panels for i in range(panels)]
         for x, y, top in zip(across, upwards, tops, strict=True):
             x["domain"] = [0, 1]

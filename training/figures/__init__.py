@@ -7,11 +7,8 @@ import plotly.graph_objects as go
 
 from training.comparison import Results
 from training.figures import audit, controls, realdata, synthetic
-from training.figures.parts import CHANCE, MARKERS, SOURCES
 from training.results import ResultsError
 from training.slide import to_page, write_pngs
-
-__all__ = ["CHANCE", "MARKERS", "SOURCES", "Drawn", "all_figures", "page_figures", "write_figures"]
 
 Section = Literal["realdata", "synthetic", "controls", "audit"]
 

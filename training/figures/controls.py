@@ -4,10 +4,9 @@ Every number, and every claim in a title, is computed from the rows. Accuracies 
 """
 
 from collections.abc import Callable
-from math import log10
+from math import isnan, log10
 from statistics import mean
 
-import numpy as np
 import plotly.graph_objects as go
 
 from hetmoe.config import CONFIGURATIONS
@@ -15,10 +14,10 @@ from hetmoe.demo.colours import CONFIGURATION_COLOURS, EXPERT_COLOURS
 from hetmoe.encoding import MODALITIES
 from training.comparison import BySeed, paired
 from training.controls import COMPLEMENTARITY, CONTROLS
-from training.figures.parts import MARKERS, Series, apart, colour, count, dots, heat_map, legend_above
+from training.figures.parts import MARKERS, Series, Table, apart, colour, count, dots, heat_map, legend_above
 from training.findings import summary
 from training.results import Row, per_seed
-from training.slide import INK, LINE, QUIET, RULE, SMALL, slide
+from training.slide import INK, QUIET, RULE, SMALL, slide
 
 HETEROGENEOUS = CONFIGURATIONS["heterogeneous"]
 # How routing decides, and the mark of each in the figures
@@ -28,7 +27,15 @@ ROUTING = {
     "top-1 routing": ("top-1", "triangle-up", colour("hybrid")),
     "oracle routing": ("oracle, told the modality", "star", INK),
 }
-CONVOLUTION = ("convolutional net", "ensemble of four spatial")
+# Kind of control: its mark where all controls are shown, and the colour of its name in a legend
+KINDS = {
+    **{c: (MARKERS[c], colour(c)) for c in CONFIGURATIONS},
+    "the same experts, routed otherwise": ("star", colour("heterogeneous")),
+    "one expert removed": ("circle-open", colour("heterogeneous")),
+    "one expert alone": ("diamond-tall", EXPERT_COLOURS["ffn"][0]),
+    "only convolution": ("pentagon", EXPERT_COLOURS["spatial"][0]),
+    "compute-matched homogeneous": ("square-open", colour("homogeneous")),
+}
 
 Rows = list[Row]
 
@@ -70,7 +77,7 @@ def ranked(rows: Rows, curves: Rows) -> go.Figure | None:
         )  # fmt: skip
     reference = 100 * means["heterogeneous"]
     figure.add_shape(
-        x0=reference, x1=reference, y0=-0.6, y1=len(order) - 0.4, layer="below", line={"color": LINE, "width": 4}
+        x0=reference, x1=reference, y0=-0.6, y1=len(order) - 0.4, layer="below", line={"color": RULE, "width": 3}
     )
     labels = [f"<b>{c}</b>  " if c in CONFIGURATIONS else f"{c}  " for c in order]
     figure.update_yaxes(
@@ -95,7 +102,7 @@ def compute(rows: Rows, curves: Rows) -> go.Figure | None:
         "Accuracy over the four modalities, mean over the seeds, against multiply-adds for one input (logarithmic). "
         f"The oracle is counted with all four experts and computes one. {_n(rows, means)}.",
         "Dots of accuracy against multiply-adds, one for each control",
-        right=120,
+        right=150,
     )
     for c, accuracy in means.items():
         figure.add_scatter(
@@ -103,10 +110,16 @@ def compute(rows: Rows, curves: Rows) -> go.Figure | None:
             y=[100 * accuracy],
             mode="markers",
             name=c,
+            showlegend=False,
             marker={"size": 17, "color": _colour(c), "symbol": _symbol(c)},
             hovertemplate="%{x:.3s} multiply-adds: %{y:.1f} %",
         )
-    for low, high, side in ((0, 1e6, "right"), (1e6, 3e6, "right"), (3e6, 7e6, "left"), (7e6, float("inf"), "right")):
+    for kind in dict.fromkeys(map(_kind, means)):  # for a legend, where there is no room for the names of all
+        symbol, of_kind = KINDS[kind]
+        figure.add_scatter(
+            x=[None], y=[None], mode="markers", marker={"size": 17, "color": of_kind, "symbol": symbol}, name=kind
+        )
+    for low, high, side in ((0, 1e6, "right"), (1e6, 3e6, "left"), (3e6, 7e6, "left"), (7e6, float("inf"), "right")):
         if group := {c: (costs[c], 100 * means[c]) for c in means if low <= costs[c] < high}:
             _labels(figure, group, side)
     ticks = [m * 1e6 for m in (0.2, 0.5, 1, 2, 5, 10)]
@@ -152,52 +165,81 @@ def routing_modes(rows: Rows, curves: Rows) -> go.Figure | None:
 
 
 def experts(rows: Rows, curves: Rows) -> go.Figure | None:
-    """What the mixture loses without an expert, and what it gets right where the expert alone is wrong."""
+    """What the mixture loses without an expert: trained anew without it, and muted."""
 
-    def table(of: Callable[[str, str], BySeed]) -> dict[str, dict[str, float]]:
-        return {m: {e: _mean(of(e, m)) for e in HETEROGENEOUS} for m in MODALITIES}
+    def drop(configuration: str, metric: str, modality: str) -> float:
+        whole = per_seed(rows, "heterogeneous", "accuracy", modality)
+        return _mean(paired(per_seed(rows, configuration, metric, modality), whole))
 
-    def whole(modality: str) -> BySeed:
-        return per_seed(rows, "heterogeneous", "accuracy", modality)
-
-    muted = table(lambda e, m: paired(per_seed(rows, "heterogeneous", f"accuracy_without_{e}", m), whole(m)))
-    measured = {
-        "trained anew without: points": table(
-            lambda e, m: paired(per_seed(rows, f"without {e}", "accuracy", m), whole(m))
-        ),
-        "muted: points": muted,
-        "right where it alone is wrong": table(
-            lambda e, m: per_seed(rows, COMPLEMENTARITY, f"right_where_wrong_{e}", m)
-        ),
-    }
-    panels = {
-        heading: t for heading, t in measured.items() if not np.isnan([list(of.values()) for of in t.values()]).any()
-    }
+    panels = _complete(
+        {
+            "trained anew": lambda e, m: drop(f"without {e}", "accuracy", m),
+            "muted": lambda e, m: drop("heterogeneous", f"accuracy_without_{e}", m),
+        }
+    )
     if not panels:
         return None
     figure = slide(
-        _experts_title(rows, muted),
-        "Accuracy of the heterogeneous mixture with an expert muted (or trained anew without it, the others larger) "
-        "minus that of the whole, in points; and how often the mixture is right of the inputs that the expert alone, "
-        f"at the mixture's size, gets wrong. Framed: the modality's own expert. {_n(rows, ['heterogeneous'])}.",
-        "Heat maps of what each expert adds, modality by expert",
+        _experts_title(panels),
+        "Change of accuracy in points, mean over the seeds: against the whole heterogeneous mixture, of one trained "
+        "anew with three larger experts, and of itself with an expert muted. Framed: the modality's own expert. "
+        f"{_n(rows, ['heterogeneous'])}.",
+        "Heat maps of what the mixture loses without an expert, modality by expert",
         panels=list(panels),
     )
-    for panel, (heading, values) in enumerate(panels.items(), 1):
-        if "points" in heading:
-            heat_map(figure, values, panel, EXPERT_COLOURS, lambda v: max(0.0, -v / 0.5), _points)
-        else:
-            heat_map(figure, values, panel, EXPERT_COLOURS, lambda v: v, lambda v: f"{100 * v:.0f} %")
+    for panel, table in enumerate(panels.values(), 1):
+        heat_map(figure, table, panel, EXPERT_COLOURS, lambda change: max(0.0, -change / 0.5), _points)
     return figure
 
 
-def _experts_title(rows: Rows, muted: dict[str, dict[str, float]]) -> str:
-    by_expert = {e: mean(muted[m][e] for m in MODALITIES) for e in HETEROGENEOUS}
-    most, least = min(by_expert, key=lambda e: by_expert[e]), max(by_expert, key=lambda e: by_expert[e])
-    return (
-        f"Muting an expert costs {_points(by_expert[least]).lstrip('−+')} ({least}) to "
-        f"{_points(by_expert[most]).lstrip('−+')} points ({most}) of accuracy"
+def _experts_title(panels: dict[str, Table]) -> str:
+    parts = []
+    for heading, table in panels.items():
+        changes = sorted((mean(table[m][e] for m in MODALITIES) for e in HETEROGENEOUS), key=abs)
+        parts.append(f"{_points(changes[0])} to {_points(changes[-1])} {heading}")
+    return f"Without one expert, accuracy changes by this many points: {', '.join(parts)}"
+
+
+def complementarity(rows: Rows, curves: Rows) -> go.Figure | None:
+    """How often the mixture is right where an expert alone is wrong, and the reverse."""
+
+    def share(metric: str) -> Callable[[str, str], float]:
+        return lambda e, m: _mean(per_seed(rows, COMPLEMENTARITY, f"{metric}_{e}", m))
+
+    panels = _complete(
+        {
+            "mixture right, expert wrong": share("right_where_wrong"),
+            "expert right, mixture wrong": share("wrong_where_right"),
+        }
     )
+    if not panels:
+        return None
+    gained, lost = (_range(table) for table in panels.values())
+    seeds = sorted(int(r["seed"]) for r in rows if r["configuration"] == COMPLEMENTARITY)
+    figure = slide(
+        f"The mixture is right in {gained} % of what an expert alone gets wrong, and wrong in {lost} % of what that "
+        "gets right",
+        "The heterogeneous mixture beside each of its experts trained alone at the mixture's size, on the same test "
+        "inputs. In per cent of those that the expert alone gets wrong, or right; mean over the seeds. Framed: the "
+        f"modality's own expert. {count({COMPLEMENTARITY: sorted(set(seeds))})}.",
+        "Heat maps of how often the mixture and an expert alone disagree, modality by expert",
+        panels=list(panels),
+    )
+    for panel, table in enumerate(panels.values(), 1):
+        heat_map(figure, table, panel, EXPERT_COLOURS, lambda part: part / 0.8, lambda part: f"{100 * part:.0f} %")
+    return figure
+
+
+def _range(table: Table) -> str:
+    values = [100 * value for of in table.values() for value in of.values()]
+    low, high = f"{min(values):.0f}", f"{max(values):.0f}"
+    return low if low == high else f"{low} to {high}"
+
+
+def _complete(panels: dict[str, Callable[[str, str], float]]) -> dict[str, Table]:
+    """Heading -> modality -> expert -> value; without the panels that have a value missing."""
+    tables = {heading: {m: {e: of(e, m) for e in HETEROGENEOUS} for m in MODALITIES} for heading, of in panels.items()}
+    return {h: table for h, table in tables.items() if not any(isnan(v) for of in table.values() for v in of.values())}
 
 
 FIGURES: dict[str, Callable[[Rows, Rows], go.Figure | None]] = {
@@ -205,6 +247,7 @@ FIGURES: dict[str, Callable[[Rows, Rows], go.Figure | None]] = {
     "controls_compute": compute,
     "controls_routing": routing_modes,
     "controls_experts": experts,
+    "controls_complementarity": complementarity,
 }
 
 
@@ -224,22 +267,24 @@ def _n(rows: Rows, configurations: list[str] | dict[str, float]) -> str:
     return count({c: sorted(per_seed(rows, c, "accuracy")) for c in configurations})
 
 
+def _kind(control: str) -> str:
+    if control in KINDS:
+        return control
+    if control in ROUTING:
+        return "the same experts, routed otherwise"
+    if control.startswith("without "):
+        return "one expert removed"
+    return "one expert alone" if control.endswith(" alone") else "only convolution"
+
+
 def _colour(control: str) -> str:
-    if control in CONFIGURATIONS:
-        return colour(control)
-    if control.endswith(" alone"):
-        return EXPERT_COLOURS[control.removesuffix(" alone")][0]
-    if control in CONVOLUTION:
-        return EXPERT_COLOURS["spatial"][0]
-    return colour("homogeneous") if "homogeneous" in control else colour("heterogeneous")
+    """Its expert's, if it has but one."""
+    _, of_kind = KINDS[_kind(control)]
+    return EXPERT_COLOURS[control.removesuffix(" alone")][0] if control.endswith(" alone") else of_kind
 
 
 def _symbol(control: str) -> str:
-    if control in ROUTING:
-        return ROUTING[control][1]
-    if control in CONVOLUTION:
-        return "pentagon" if control == "convolutional net" else "hexagon2"
-    return MARKERS.get(control, "diamond-tall" if control.endswith(" alone") else "square-open")
+    return KINDS[_kind(control)][0]
 
 
 def _labels(figure: go.Figure, points: dict[str, tuple[float, float]], side: str) -> None:
@@ -248,7 +293,7 @@ def _labels(figure: go.Figure, points: dict[str, tuple[float, float]], side: str
     costs = [log10(x) for x, _ in points.values()]
     for c, (x, y) in points.items():
         figure.add_annotation(
-            x=log10(x), y=y, axref="x", ax=max(costs) + 0.07 if side == "right" else min(costs) - 0.15, ayref="y",
+            x=log10(x), y=y, axref="x", ax=max(costs) + 0.07 if side == "right" else min(costs) - 0.06, ayref="y",
             ay=heights[c], text=c, xanchor="left" if side == "right" else "right", showarrow=True, arrowhead=0,
             arrowcolor=RULE, standoff=9, font={"size": SMALL, "color": _colour(c)}, name="label",
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """What the figures share: marks, colours, and the words for n and spread."""
 
 from collections.abc import Callable, Mapping, Sequence
-from math import isnan
+from math import isnan, log10
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -116,10 +116,16 @@ class Series(NamedTuple):
     values: Mapping[int, Mapping[int, float]]  # place -> seed -> value; places without a value are left out
 
 
-def dots(figure: go.Figure, panel: int, series: Sequence[Series], number: Callable[[float], str] | None = None) -> None:
+def dots(
+    figure: go.Figure,
+    panel: int,
+    series: Sequence[Series],
+    number: Callable[[float], str] | None = None,
+    log: bool = False,
+) -> None:
     """Draws series beside one another at each place: mean ± sd, the mean as a `number`, and the seeds as small dots.
 
-    Places are whole numbers; what they stand for is left to the axis.
+    Places are whole numbers; what they stand for is left to the axis. log: whether the axis of values will be so.
     """
     step = 0.8 / len(series)
     for i, (name, colour_, symbol, values) in enumerate(series):
@@ -141,19 +147,23 @@ def dots(figure: go.Figure, panel: int, series: Sequence[Series], number: Callab
             x=[place + shift for place in summaries],
             y=[s.mean for s in summaries.values()],
             error_y=error_bars([s.sd for s in summaries.values()]),
-            mode="markers+text" if number else "markers",
+            mode="markers",
             marker={"size": 18, "color": colour_, "symbol": symbol},
-            text=[f"<b>{number(s.mean)}</b>" for s in summaries.values()] if number else None,
-            textposition="top center",
-            textfont={"size": SMALL, "color": colour_},
             hovertemplate="%{y:.3g}",
             legendgroup=name,
             showlegend=panel == 1,
             name=name,
-            cliponaxis=False,
             row=1,
             col=panel,
         )
+        if not number:
+            continue
+        for place, (mean, sd, _) in summaries.items():
+            top = mean if isnan(sd) else mean + sd  # the error bar would run through the number
+            figure.add_annotation(
+                x=place + shift, y=log10(top) if log else top, text=f"<b>{number(mean)}</b>", name="label",
+                font={"size": SMALL, "color": colour_}, showarrow=False, yanchor="bottom", yshift=7, row=1, col=panel,
+            )  # fmt: skip
 
 
 def legend_above(figure: go.Figure) -> None:

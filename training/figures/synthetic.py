@@ -89,7 +89,7 @@ def core(rows: Rows, curves: Rows) -> go.Figure | None:
     )
     for panel, length in enumerate(panels, 1):
         series = [_series(c, [length.errors(c, b) for b in length.budgets]) for c in CONFIGURATIONS]
-        dots(figure, panel, series, lambda error: f"{error:#.2g}".rstrip("."))
+        dots(figure, panel, series, lambda error: f"{error:#.2g}".rstrip("."), log=True)
         changes = [length.change(budget) for budget in length.budgets]
         papers = [f"<br>paper {_percent(-PAPER_REDUCTION[b])}" if b in PAPER_REDUCTION else "" for b in length.budgets]
         _above(figure, panel, changes, papers)
@@ -297,7 +297,7 @@ def _n_each(rows: Rows, of: dict[str, list[int]]) -> str:
     """How many seeds a point stands for."""
     at = [{r["seed"] for r in rows if (r["configuration"], int(r["budget"])) == (c, b)} for c in of for b in of[c]]
     fewest, most = min(map(len, at)), max(map(len, at))
-    return f"n = {fewest} seeds" if fewest == most else f"n = {fewest} to {most} seeds"
+    return f"n = {fewest} seed{'s' * (fewest > 1)}" if fewest == most else f"n = {fewest} to {most} seeds"
 
 
 def _measured(panels: list[Length]) -> str:
