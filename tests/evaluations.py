@@ -10,7 +10,7 @@ from training.results import Row, Run
 
 EXPERTS = CONFIGURATIONS["heterogeneous"]
 CLASSES = ("cat", "dog")
-RUN = Run("audit", "replica", "heterogeneous", "223000", "42")
+RUN = Run("realdata", "replica", "heterogeneous", "223000", "42")
 
 
 def evaluation(

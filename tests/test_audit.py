@@ -31,6 +31,8 @@ from training.audit_verdicts import (
 from training.loop import Evaluation
 from training.results import Row, read, replace_run
 
+pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
+
 
 def measured(e: Evaluation) -> dict[str, Measurement]:
     return measurements(rows_of(e))["spatial"]
@@ -212,6 +214,10 @@ def test_table_tells_runs_apart(tmp_path: Path) -> None:
         replace_run(tmp_path / "audit.csv", run, rows)
     header = audit_table(read(tmp_path / "audit.csv")).splitlines()[0]
     assert header == ("| check | threshold | heterogeneous, seed 123 | heterogeneous, seed 42 | hybrid, seed 42 |")
+    replace_run(tmp_path / "other.csv", RUN, rows)
+    replace_run(tmp_path / "other.csv", RUN._replace(experiment="controls"), rows)
+    header = audit_table(read(tmp_path / "other.csv")).splitlines()[0]
+    assert header == "| check | threshold | heterogeneous, controls | heterogeneous, realdata |"
 
 
 @pytest.fixture
@@ -234,6 +240,16 @@ def test_command_audits_checkpoints(tmp_path: Path, data: Path) -> None:
     assert {row["modality"] for row in rows} == {*MODALITIES, "all"}
     assert text == audit_table(rows)
     assert "| homogeneous: input | ffn 1 | ffn 2 | ffn 3 | ffn 4 |" in text
+
+
+def test_the_same_run_of_another_experiment_is_another_run(tmp_path: Path, data: Path) -> None:
+    of_controls = replace(auditable(), provenance=auditable().provenance | {"experiment": "controls"})
+    for name, checkpoint in {"published": auditable(), "control": of_controls}.items():
+        path = tmp_path / f"{name}.safetensors"
+        save_checkpoint(path, checkpoint)
+        audit_command([path], data, "cpu", tmp_path / "results")
+    rows = read(tmp_path / "results" / "audit.csv")
+    assert {row["experiment"] for row in rows} == {"realdata", "controls"}
 
 
 def refused(checkpoint: Checkpoint, folder: Path) -> str:

@@ -16,10 +16,11 @@ from hetmoe.model import HetMoE
 from tests.tiny import STATISTICS, copy_of_data, tiny_config, tiny_model
 from training import classification
 from training.baselines import Ensemble, Oracle, ensemble_loss
-from training.classification import classification_task, classify, curve_rows, predicted
+from training.classification import classification_task, predicted
 from training.data import LABELS, Data, load_splits, mixed_batches, statistics
 from training.grid import Finished, Settings
 from training.loop import Batch, Evaluation, Progress, Recipe, evaluate
+from training.plan import Plan, curve_rows, execute
 from training.results import Row, Run
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
@@ -181,7 +182,11 @@ def run_of(configuration: str = "heterogeneous", seed: int = 42) -> Run:
 
 
 def classified(settings: Settings, run: Run, config: ModelConfig | None = None, **changes: Any) -> Finished:
-    return classify(run, settings, config or tiny_config(), changes.pop("recipe", RECIPE), "the command", **changes)
+    def plan(run: Run, settings: Settings) -> Plan:
+        recipe = changes.pop("recipe", RECIPE)
+        return classification.plan(run, settings, config or tiny_config(), recipe, "the command", **changes)
+
+    return execute(plan, run, settings)
 
 
 @pytest.fixture(scope="module")
@@ -227,7 +232,8 @@ def test_the_checkpoint_is_the_model_that_was_tested(finished, data):
     for modality, e in evaluate(checkpoint.model, data.test, checkpoint.statistics).items():
         np.testing.assert_array_equal(e.logits, logits[modality].numpy())
     assert checkpoint.metrics == {f"test/{r['modality']}/{r['metric']}": float(r["value"]) for r in finished.rows}
-    expected = {"command": "the command", "family": "replica", "configuration": "heterogeneous", "budget": 20_000}
+    expected = {"command": "the command", "experiment": "controls", "family": "replica", "budget": 20_000}
+    expected |= {"configuration": "heterogeneous"}
     expected |= {"seed": 42, "steps": 4, "commit": "c0ffee", "device": "cpu", "data_fingerprint": data.fingerprint}
     assert expected.items() <= checkpoint.provenance.items()
     assert checkpoint.provenance["recipe"]["epochs"] == 2

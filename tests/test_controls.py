@@ -15,7 +15,7 @@ from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE, count_multiply_adds, count_parameters
 from tests.tiny import copy_of_data
 from training import __main__ as cli
-from training import controls
+from training import classification, controls
 from training.baselines import Ensemble, Oracle, ensemble_loss
 from training.classification import BUDGET, cross_entropy
 from training.controls import ALONE, COMPLEMENTARITY, CONTROLS, HETEROGENEOUS, complementarity, config_of, runs
@@ -103,9 +103,9 @@ def test_runs_are_seed_by_seed_in_the_order_of_the_controls():
 @pytest.mark.parametrize("name", ["ensemble of four spatial", "oracle routing"])
 def test_a_run_is_told_its_model_its_loss_and_its_recipe(name, quick, monkeypatch, tmp_path):
     told: list[Any] = []
-    monkeypatch.setattr(controls, "classify", lambda *arguments: told.append(arguments))
+    monkeypatch.setattr(classification, "plan", lambda *arguments: told.append(arguments))
     run, settings = Run("controls", "replica", name, "223000", "7"), Settings(None, tmp_path, "cpu", 1, "c", quick)
-    controls.execute(run, settings)
+    controls.plan(run, settings)
     ((*same, config, recipe, command, model, loss),) = told
     assert same == [run, settings]
     assert config == config_of(CONTROLS[name], 223_000)

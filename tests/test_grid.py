@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.tiny_runs import KILLED_AT, RECIPE, steps_of, tiny_execute, tiny_run, tiny_settings
+from tests.tiny_runs import KILLED_AT, RECIPE, steps_of, tiny_execute, tiny_plan, tiny_run, tiny_settings
 from training import __main__ as cli
 from training import synthetic
 from training.grid import (
@@ -265,7 +265,7 @@ def command(tmp_path, monkeypatch) -> Callable[..., int]:
 
     def tiny_command(options: argparse.Namespace) -> int:
         runs = [tiny_run(name) for name in options.configurations]
-        cli.run_command(options, runs, tiny_execute, synthetic.plan, tmp_path / "tiny.csv")  # the plan is for GPUs
+        cli.run_command(options, runs, tiny_plan, tmp_path / "tiny.csv")
         return 0
 
     def run(*configurations: str, jobs: int = 1, largest_file: int = resource.RLIM_INFINITY) -> int:

@@ -27,8 +27,9 @@ from training.baselines import Ensemble, Oracle, ensemble_loss
 from training.classification import cross_entropy
 from training.grid import Failed, Finished, Folder, Settings, run_grid
 from training.loop import STATE, Batch, Progress, Recipe, Task, train
+from training.plan import Plan, execute
 from training.results import Run
-from training.together import CannotStack, Plan, clip_each, groups, in_groups, train_together
+from training.together import CannotStack, clip_each, groups, in_groups, train_together
 
 SEEDS = (42, 123)
 RECIPE = Recipe(epochs=2, steps=10, batch_size=8, clip=0.5)
@@ -292,19 +293,11 @@ def a_grid(folder: Path, configurations: list[str]) -> tuple[dict[Run, Finished]
         oracle = run.configuration == "oracle"
         config = with_routing("uniform") if oracle else tiny_config(run.configuration)
         task = a_task(config, model_class=Oracle if oracle else HetMoE, on_batch=note)
-        return Plan(Folder(run, settings, "test"), task, RECIPE)
-
-    def execute(run: Run, settings: Settings) -> Finished:
-        of_run, task, recipe = plan(run, settings)
-        if before := of_run.finished():
-            return before
-        with of_run.running():
-            _, progress = train(task, recipe, seed=int(run.seed), device=CPU, folder=of_run.path, name="test")
-            return of_run.finish([], [{"loss": str(progress.curve[-1]["loss"])}])
+        return Plan(Folder(run, settings, "test"), task, RECIPE, "mse", lambda model, progress: [])
 
     runs = [Run("test", "test", c, "1", str(seed)) for seed in SEEDS for c in configurations]
     start = partial(in_groups, plan=plan, settings=settings)
-    failed = run_grid(runs, execute, settings, start, lambda one: finished.update({one.run: one}))
+    failed = run_grid(runs, partial(execute, plan), settings, start, lambda one: finished.update({one.run: one}))
     return finished, failed, asked
 
 
@@ -314,7 +307,8 @@ def test_a_grid_trains_each_group_once_and_to_what_it_comes_to_alone(tmp_path):
     assert asked == [(c, seed) for c in ("homogeneous", "hybrid") for _ in range(20) for seed in SEEDS]  # in turn
     for run, one in finished.items():
         _, progress = alone_in(tmp_path / run.configuration, a_task(tiny_config(run.configuration)), int(run.seed))
-        assert float(one.curve[0]["loss"]) == pytest.approx(progress.curve[-1]["loss"], rel=1e-9)
+        (*_, loss) = (float(row["value"]) for row in one.curve if row["metric"] == "train_loss")
+        assert loss == pytest.approx(progress.curve[-1]["loss"], rel=1e-9)
     again, _, asked = a_grid(tmp_path / "together", ["homogeneous", "hybrid"])
     assert again == finished
     assert asked == []

@@ -24,8 +24,9 @@ from training import __main__ as cli
 from training import classification, encoding_choices, realdata
 from training.classification import BUDGET, SEEDS
 from training.data import LABELS, load_splits
-from training.grid import Failed, Finished, Settings
+from training.grid import Failed, Settings
 from training.loop import Batch, Recipe
+from training.plan import Plan
 from training.results import COLUMNS, CURVE_COLUMNS, Row, Run, read
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
@@ -264,13 +265,13 @@ def ask(data_dir, monkeypatch) -> Callable[..., Asked]:
 
         def run_grid(runs: list[Run], execute: Any, settings: Settings, start: Any, record: Any) -> list[Failed]:
             for run in runs:
-                execute(run, settings)
+                realdata.plan(run, settings)
             asked.append(Asked(runs, settings, start.keywords["parallel"], recipes))
             return []
 
         monkeypatch.setattr(cli, "run_grid", run_grid)
         monkeypatch.setattr(realdata, "match_parameters", lambda configuration, budget: (configuration, budget))
-        monkeypatch.setattr(realdata, "classify", note_recipe)
+        monkeypatch.setattr(classification, "plan", note_recipe)
         assert cli.main(["realdata", "--device", "cpu", "--data-dir", str(data_dir), *options]) == 0
         return asked[0]
 
@@ -352,14 +353,14 @@ def test_wrong_arguments(arguments, message, capsys):
 
 
 def test_failed_runs_are_named_with_their_reasons_and_the_others_are_recorded(data_dir, tmp_path, monkeypatch, capsys):
-    execute = realdata.execute
+    plan = realdata.plan
 
-    def fail_hybrid(run: Run, settings: Settings) -> Finished:
+    def fail_hybrid(run: Run, settings: Settings) -> Plan:
         if run.configuration == "hybrid":
             raise RuntimeError("out of memory")
-        return execute(run, settings)
+        return plan(run, settings)
 
-    monkeypatch.setattr(realdata, "execute", fail_hybrid)
+    monkeypatch.setattr(realdata, "plan", fail_hybrid)
     arguments = command(data_dir, "--output", str(tmp_path / "output"), configurations=("hybrid", "homogeneous"))
     assert cli.main(arguments) == 1
     error = capsys.readouterr().err

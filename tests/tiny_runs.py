@@ -8,15 +8,14 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 
 from hetmoe.model import HetMoE
 from tests.tiny import tiny_config
-from training.classification import curve_rows, row
-from training.grid import Finished, Folder, Settings, bar_position
-from training.loop import Batch, Recipe, Task, train
-from training.results import Run
+from training.grid import Folder, Settings
+from training.loop import Batch, Recipe, Task
+from training.plan import Plan, execute
+from training.results import Run, row
 
 RECIPE = Recipe(epochs=4, steps=2, batch_size=4)
 KILLED_AT = 5  # the second step of the third epoch: two epochs are saved
@@ -30,30 +29,21 @@ def tiny_settings(folder: Path, threads: int = 1) -> Settings:
     return Settings(None, folder / "runs", "cpu", threads, "unknown")
 
 
-def tiny_execute(run: Run, settings: Settings) -> Finished:
+def tiny_plan(run: Run, settings: Settings) -> Plan:
     """The configuration says what happens at KILLED_AT; steps.txt in the run's folder, which steps were trained."""
     if run.configuration == "bad":
         raise ValueError("10 parameters are too few")
     folder = Folder(run, settings, "tiny")
-    if before := folder.finished():
-        return before
-    with folder.running():
-        task = Task(
-            partial(HetMoE, tiny_config(n_outputs=1)),
-            partial(_batches, run.configuration, folder.path),
-            lambda output, target: F.mse_loss(output.logits[:, 0], target),
-            lambda model: {"spatial": _total(model)},
-        )
-        model, progress = train(
-            task,
-            RECIPE,
-            seed=int(run.seed),
-            device=torch.device("cpu"),
-            folder=folder.path,
-            name=run.configuration,
-            bar_position=bar_position(),
-        )
-        return folder.finish([row("all", "weights", _total(model))], curve_rows(progress, "weights"))
+    task = Task(
+        partial(HetMoE, tiny_config(n_outputs=1)),
+        partial(_batches, run.configuration, folder.path),
+        lambda output, target: F.mse_loss(output.logits[:, 0], target),
+        lambda model: {"spatial": _total(model)},
+    )
+    return Plan(folder, task, RECIPE, "weights", lambda model, progress: [row("all", "weights", _total(model))])
+
+
+tiny_execute = partial(execute, tiny_plan)
 
 
 def _total(model: HetMoE) -> float:

@@ -18,7 +18,6 @@ from training.cluster import on_cluster
 from training.data import DataError, load_splits
 from training.figures import write_figures
 from training.grid import (
-    Execute,
     Finished,
     Settings,
     Start,
@@ -28,12 +27,13 @@ from training.grid import (
     in_processes,
     run_grid,
 )
+from training.plan import MakePlan, execute
 from training.realdata_tables import realdata_report
 from training.report import write_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 from training.status import legend, standings, table
-from training.together import Plan, in_groups
+from training.together import in_groups
 from training.watch import watched
 
 PROJECT = Path(__file__).parent.parent
@@ -54,7 +54,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
     def grid(name: str, help: str, configurations: list[str], seeds: tuple[int, ...] | None) -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help)
-        command.add_argument("--configurations", nargs="+", choices=configurations, default=configurations, metavar="C")
+        command.add_argument(
+            "--configurations", nargs="+", choices=configurations, default=configurations, metavar="NAME",
+            help=f"of {', '.join(configurations)} (default: all)",
+        )  # fmt: skip
         command.add_argument("--seeds", nargs="+", type=int, default=seeds and list(seeds), metavar="SEED")
         command.add_argument("--device", choices=DEVICES, default="auto")
         where = command.add_mutually_exclusive_group()
@@ -104,8 +107,7 @@ def main(arguments: list[str] | None = None) -> int:
 def run_command(
     options: argparse.Namespace,
     runs: list[Run],
-    execute: Execute,
-    plan: Callable[[Run, Settings], Plan],
+    plan: MakePlan,
     results: Path,
     publish: Callable[[Finished], None] = lambda finished: None,
 ) -> tuple[list[Finished], Settings]:
@@ -144,7 +146,7 @@ def run_command(
         finished.append(outcome)
 
     with watched(runs, folder) if options.watch else nullcontext():
-        failed = run_grid(runs, execute, settings, start, record)
+        failed = run_grid(runs, partial(execute, plan), settings, start, record)
     if failed:
         reasons = "".join(
             f"\n  {f.run.configuration} {f.run.budget} {f.run.seed}: {f.reason}\n"
@@ -169,7 +171,7 @@ def run_realdata(options: argparse.Namespace) -> int:
     results = output / "training" / "results" / "realdata.csv"
     runs = realdata.runs(options.configurations, seeds)
     publish = partial(realdata.publish, weights=output / "weights")
-    run_command(options, runs, realdata.execute, realdata.plan, results, publish)
+    run_command(options, runs, realdata.plan, results, publish)
     print(realdata_report(read(results)))
     return 0
 
@@ -178,7 +180,7 @@ def run_controls(options: argparse.Namespace) -> int:
     output, seeds = output_of(options)
     results = output / "training" / "results" / "controls.csv"
     runs = controls.runs(options.configurations, seeds)
-    finished, settings = run_command(options, runs, controls.execute, controls.plan, results)
+    finished, settings = run_command(options, runs, controls.plan, results)
     for run, rows in controls.complementarity(finished, settings):
         replace_run(results, run, rows)
     return 0
@@ -190,7 +192,7 @@ def run_synthetic(options: argparse.Namespace) -> int:
         seeds = (seeds or list(synthetic.SEEDS))[:1]
     output = options.output or (PROJECT / "runs" / "quick" if options.quick else PROJECT)
     runs = synthetic.runs(options.configurations, options.budgets, seeds, options.long)
-    run_command(options, runs, synthetic.execute, synthetic.plan, output / "training" / "results" / "synthetic.csv")
+    run_command(options, runs, synthetic.plan, output / "training" / "results" / "synthetic.csv")
     return 0
 
 

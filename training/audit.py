@@ -52,7 +52,8 @@ def _run(path: Path, checkpoint: Checkpoint) -> Run:
         raise CheckpointError(f"{path} does not say its {', '.join(missing)}: was it written by `python -m training`?")
     if checkpoint.labels != LABELS:
         raise CheckpointError(f"{path} has other labels than the test sets, which therefore cannot judge its answers")
-    return Run("audit", *(str(provenance[name]) for name in RUN))
+    experiment = str(provenance.get("experiment", "realdata"))  # older files do not name the one that there was
+    return Run(experiment, *(str(provenance[name]) for name in RUN))
 
 
 def audit_table(rows: list[Row]) -> str:
@@ -67,6 +68,8 @@ def audit_table(rows: list[Row]) -> str:
 def _label(run: Run, among: list[Run]) -> str:
     """The configuration, and what else tells a run from the others."""
     words = [run.configuration]
+    if len({other.experiment for other in among}) > 1:
+        words.append(run.experiment)
     if len({other.family for other in among}) > 1:
         words.insert(0, run.family)
     if len({other.budget for other in among}) > 1:

@@ -37,7 +37,10 @@ class Oracle(HetMoE):
 
 
 class Ensemble(HetMoE):
-    """A deep ensemble: members trained each on its own loss, their probabilities averaged (Lakshminarayanan 2017)."""
+    """A deep ensemble: members trained each on its own loss, their probabilities averaged (Lakshminarayanan 2017).
+
+    They are trained as one model and so share the limit on the gradient's norm, the one thing that ties them.
+    """
 
     def forward(self, x: Tensor) -> MoEOutput:
         """(B, 1024) standardised inputs -> MoEOutput, with the logarithm of the mean probabilities as logits."""

@@ -4,7 +4,7 @@ import platform
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,13 @@ from torch import Tensor
 from hetmoe.checkpoint import Checkpoint, read_tensors, save_checkpoint, write_tensors
 from hetmoe.config import ModelConfig
 from hetmoe.encoding import Statistics
-from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+from hetmoe.model import HetMoE, MoEOutput
 from training.baselines import Oracle
 from training.data import LABELS, Data, load_splits, mixed_batches, statistics
-from training.grid import Finished, Folder, Settings, bar_position
-from training.loop import Evaluation, Progress, Recipe, Task, evaluate, train
-from training.results import Row, Run
-from training.together import Plan
+from training.grid import Folder, Settings
+from training.loop import Evaluation, Progress, Recipe, Task, evaluate
+from training.plan import Plan, cost_rows
+from training.results import Row, Run, row
 
 FAMILY = "replica"
 BUDGET = 223_000
@@ -55,22 +55,14 @@ def classification_task(
     return Task(build, lambda seed, epoch, start: batches(seed=seed, epoch=epoch, start=start), loss, validate)
 
 
+@cache
+def _data(data_dir: Path | None) -> tuple[Data, dict[str, Statistics]]:
+    """Read once a process, for all its runs."""
+    data = load_splits(data_dir)
+    return data, statistics(data.train)
+
+
 def plan(
-    run: Run,
-    settings: Settings,
-    config: ModelConfig,
-    recipe: Recipe,
-    model_class: type[HetMoE] = HetMoE,
-    loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
-) -> Plan:
-    """How one model is trained on the real data, and where."""
-    data = load_splits(settings.data_dir)
-    identity = [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint]
-    task = classification_task(data, statistics(data.train), recipe, lambda: model_class(config), loss)
-    return Plan(Folder(run, settings, identity), task, recipe)
-
-
-def classify(
     run: Run,
     settings: Settings,
     config: ModelConfig,
@@ -78,33 +70,19 @@ def classify(
     command: str,
     model_class: type[HetMoE] = HetMoE,
     loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
-) -> Finished:
-    """Trains and tests one model, unless that was done before.
+) -> Plan:
+    """How one model is trained and tested on the real data. `command` reproduces it.
 
     Besides the grid's files, its folder gets predictions.safetensors: the test logits, (n, C) for each modality; and,
     for a model that a checkpoint can describe, model.safetensors.
     """
-    folder, task, _ = plan(run, settings, config, recipe, model_class, loss)
-    if before := folder.finished():
-        return before
-    data = load_splits(settings.data_dir)
-    input_statistics = statistics(data.train)
-    with folder.running():
-        model, progress = train(
-            task,
-            recipe,
-            seed=int(run.seed),
-            device=torch.device(settings.device),
-            folder=folder.path,
-            name=f"{run.configuration} {run.seed}",
-            bar_position=bar_position(),
-        )
+    data, input_statistics = _data(settings.data_dir)
+    folder = Folder(run, settings, [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint])
+
+    def test(model: HetMoE, progress: Progress) -> list[Row]:
         evaluations = evaluate(model, data.test, input_statistics)
         model = model.cpu()
-        rows = _rows(config, model_class, evaluations)
-        size = {"parameters": count_parameters(model), "multiply_adds": count_multiply_adds(model)}
-        rows += [row("all", metric, value) for metric, value in size.items()]
-        rows += [row("all", "seconds", round(progress.seconds, 1)), row("all", "steps", progress.step)]
+        rows = _rows(config, model_class, evaluations) + cost_rows(model, progress)
         logits = {modality: torch.from_numpy(e.logits) for modality, e in evaluations.items()}
         write_tensors(folder.path / "predictions.safetensors", logits, {})
         if model_class is HetMoE:
@@ -112,28 +90,16 @@ def classify(
             provenance = _provenance(run, settings, recipe, command, data, progress)
             checkpoint = Checkpoint(model, input_statistics, LABELS, metrics, provenance)
             save_checkpoint(folder.path / "model.safetensors", checkpoint)
-        return folder.finish(rows, curve_rows(progress, "accuracy"))
+        return rows
+
+    task = classification_task(data, input_statistics, recipe, lambda: model_class(config), loss)
+    return Plan(folder, task, recipe, "accuracy", test)
 
 
 def predicted(folder: Path) -> dict[str, np.ndarray]:
     """Modality -> (n,) predicted classes of a finished run, in the order of the test sets."""
     _, logits = read_tensors(folder / "predictions.safetensors")
     return {modality: tensor.numpy().argmax(1) for modality, tensor in logits.items()}
-
-
-def row(modality: str, metric: str, value: float) -> Row:
-    return {"modality": modality, "metric": metric, "value": str(value)}
-
-
-def curve_rows(progress: Progress, metric: str) -> list[Row]:
-    """The curve in tidy form; `metric` names what the task's validation measures."""
-    rows = []
-    for line in progress.curve:
-        by_modality = line["validation"]
-        measured = [("all", "train_loss", line["loss"]), ("all", metric, float(np.mean(list(by_modality.values()))))]
-        measured += [(modality, metric, value) for modality, value in by_modality.items()]
-        rows += [{"epoch": str(line["epoch"]), **row(*one)} for one in measured]
-    return rows
 
 
 def _rows(config: ModelConfig, model_class: type[HetMoE], evaluations: dict[str, Evaluation]) -> list[Row]:
@@ -177,6 +143,7 @@ def _provenance(
 ) -> dict[str, Any]:
     return {
         "command": command,
+        "experiment": run.experiment,
         "family": run.family,
         "configuration": run.configuration,
         "budget": int(run.budget),

@@ -68,8 +68,9 @@ def estimate(by_seed: BySeed) -> Estimate | None:
         return Estimate(by_seed, mean, nan, nan, nan, nan, nan)
     sd = float(x.std(ddof=1))
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(x) - 1)) * sd / len(x) ** 0.5
-    p, wilcoxon = float(stats.ttest_1samp(x, 0).pvalue), float(stats.wilcoxon(x).pvalue)
-    return Estimate(by_seed, mean, mean - half, mean + half, p, wilcoxon, float(np.divide(mean, sd)))
+    with np.errstate(divide="ignore", invalid="ignore"):  # seeds that agree exactly: infinitely clear, or nan if all 0
+        p, wilcoxon = float(stats.ttest_1samp(x, 0).pvalue), float(stats.wilcoxon(x).pvalue)
+        return Estimate(by_seed, mean, mean - half, mean + half, p, wilcoxon, float(np.divide(mean, sd)))
 
 
 def wilcoxon_floor(n: int) -> float:

@@ -16,12 +16,12 @@ from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds
 from training import classification
 from training.baselines import Ensemble, Oracle, ensemble_loss
-from training.classification import BUDGET, FAMILY, classify, cross_entropy, predicted, row
+from training.classification import BUDGET, FAMILY, cross_entropy, predicted
 from training.data import load_splits
 from training.grid import Finished, Settings
 from training.loop import Recipe
-from training.results import Row, Run
-from training.together import Plan
+from training.plan import Plan
+from training.results import Row, Run, row
 
 RECIPE = Recipe(epochs=8)
 QUICK = Recipe(epochs=1, steps=100)
@@ -77,17 +77,11 @@ def config_of(control: Control, budget: int) -> ModelConfig:
 
 
 def plan(run: Run, settings: Settings) -> Plan:
-    """How one control is trained."""
-    control, recipe = CONTROLS[run.configuration], QUICK if settings.quick else RECIPE
-    return classification.plan(run, settings, config_of(control, int(run.budget)), recipe, control.model, control.loss)
-
-
-def execute(run: Run, settings: Settings) -> Finished:
-    """Trains and tests one control; see `classify`."""
+    """How one control is trained and tested."""
     control = CONTROLS[run.configuration]
-    recipe = QUICK if settings.quick else RECIPE
+    config, recipe = config_of(control, int(run.budget)), QUICK if settings.quick else RECIPE
     command = f'python -m training controls --configurations "{run.configuration}" --seeds {run.seed}'
-    return classify(run, settings, config_of(control, int(run.budget)), recipe, command, control.model, control.loss)
+    return classification.plan(run, settings, config, recipe, command, control.model, control.loss)
 
 
 def complementarity(finished: Iterable[Finished], settings: Settings) -> list[tuple[Run, list[Row]]]:

@@ -224,8 +224,9 @@ def load_state(folder: Path, model: HetMoE) -> tuple[OptimiserState, Progress]:
 
 
 def step_bar(name: str, done: int, total: int, position: int) -> tqdm:
-    """The progress bar of a run."""
-    return tqdm(total=total, initial=done, desc=name, position=position, unit="step", dynamic_ncols=True, leave=False)
+    """The progress bar of a run; none without a terminal, where every change would be a line."""
+    on_terminal = {"position": position, "dynamic_ncols": True, "leave": False, "disable": None}
+    return tqdm(total=total, initial=done, desc=name, unit="step", **on_terminal)
 
 
 @contextmanager

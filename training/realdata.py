@@ -9,11 +9,11 @@ from pathlib import Path
 
 from hetmoe.config import match_parameters
 from training import classification
-from training.classification import BUDGET, FAMILY, SEEDS, classify
+from training.classification import BUDGET, FAMILY, SEEDS
 from training.grid import Finished, Settings
 from training.loop import Recipe, write_bytes
+from training.plan import Plan
 from training.results import Run
-from training.together import Plan
 
 QUICK = Recipe(epochs=4)
 PUBLISHED_SEED = SEEDS[0]  # fixed beforehand, not the best
@@ -30,15 +30,10 @@ def runs(configurations: list[str], seeds: list[int]) -> list[Run]:
 
 
 def plan(run: Run, settings: Settings) -> Plan:
-    """How one model is trained."""
+    """How one model is trained and tested."""
     config = match_parameters(run.configuration, int(run.budget))
-    return classification.plan(run, settings, config, QUICK if settings.quick else Recipe())
-
-
-def execute(run: Run, settings: Settings) -> Finished:
-    """Trains and tests one model; see `classify`."""
-    config = match_parameters(run.configuration, int(run.budget))
-    return classify(run, settings, config, QUICK if settings.quick else Recipe(), "python -m training realdata")
+    recipe = QUICK if settings.quick else Recipe()
+    return classification.plan(run, settings, config, recipe, "python -m training realdata")
 
 
 def publish(finished: Finished, weights: Path) -> None:

@@ -72,6 +72,11 @@ def replace_run(path: Path, run: Run, rows: Iterable[Row], columns: tuple[str, .
     write_text(path, text.getvalue())
 
 
+def row(modality: str, metric: str, value: float) -> Row:
+    """One measurement, without the columns of its run."""
+    return {"modality": modality, "metric": metric, "value": str(value)}
+
+
 def run_of(row: Row) -> Run:
     """The identity of the run that a row belongs to."""
     return Run(*(row[column] for column in RUN_COLUMNS))

@@ -131,7 +131,7 @@ def to_page(figure: go.Figure) -> dict[str, Any]:
         for axis in _axes(layout, "y"):
             axis["domain"] = [0, BELOW_LEGEND]
     if "polar" in layout:
-        layout["polar"]["domain"] = {"x": [0.2, 0.8], "y": [0.06, 0.94]}  # its labels do not make room for themselves
+        layout["polar"]["domain"] = {"x": [0.2, 0.8], "y": [0.1, 0.9]}  # its labels do not make room for themselves
     layout["height"] = 440
     for trace in plain["data"]:
         trace.pop("constraintext", None)

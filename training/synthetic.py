@@ -11,19 +11,17 @@ from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from hetmoe.config import CONFIGURATIONS, ModelConfig, match_parameters
-from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
+from hetmoe.model import HetMoE, MoEOutput, count_parameters
 from training import generators
-from training.classification import curve_rows, row
 from training.generators import Sample
-from training.grid import Finished, Folder, Settings, bar_position
-from training.loop import Recipe, Task, predict, train
-from training.results import Row, Run
-from training.together import Plan
+from training.grid import Folder, Settings
+from training.loop import Progress, Recipe, Task, predict
+from training.plan import Plan, cost_rows
+from training.results import Row, Run, row
 
 FAMILY = "synthetic"
 SEEDS = (1, 2, 3, 4, 5)
@@ -88,32 +86,17 @@ def regression_task(config: ModelConfig, recipe: Recipe) -> Task:
 
 
 def plan(run: Run, settings: Settings) -> Plan:
-    """How one model is trained."""
+    """How one model is trained and tested."""
     recipe = QUICK if settings.quick else LONG if run.experiment == "synthetic long" else RECIPE
     config = config_of(run.configuration, int(run.budget))
     folder = Folder(run, settings, [config.to_dict(), asdict(recipe), _generators_source()])
-    return Plan(folder, regression_task(config, recipe), recipe)
 
+    def test(model: HetMoE, progress: Progress) -> list[Row]:
+        rows = _rows(config, _test(model, generators.test_set()))
+        of_experts = count_parameters(model.experts) / len(model.experts)
+        return [*rows, row("all", "expert_parameters", of_experts), *cost_rows(model.cpu(), progress)]
 
-def execute(run: Run, settings: Settings) -> Finished:
-    """Trains and tests one model, unless that was done before."""
-    folder, task, recipe = plan(run, settings)
-    if before := folder.finished():
-        return before
-    with folder.running():
-        model, progress = train(
-            task,
-            recipe,
-            seed=int(run.seed),
-            device=torch.device(settings.device),
-            folder=folder.path,
-            name=f"{run.configuration} {run.budget} {run.seed}",
-            bar_position=bar_position(),
-        )
-        tested = _test(model, generators.test_set())
-        rows = _rows(model.config, tested) + _size_rows(model.cpu())
-        rows += [row("all", "seconds", round(progress.seconds, 1)), row("all", "steps", progress.step)]
-        return folder.finish(rows, curve_rows(progress, "mse"))
+    return Plan(folder, regression_task(config, recipe), recipe, "mse", test)
 
 
 def _test(model: HetMoE, sample: Sample) -> dict[str, tuple[float, np.ndarray]]:
@@ -138,15 +121,6 @@ def _rows(config: ModelConfig, tested: dict[str, tuple[float, np.ndarray]]) -> l
         ]
     rows.append(row("all", "mse", float(np.mean([error for error, _ in tested.values()]))))
     return rows
-
-
-def _size_rows(model: HetMoE) -> list[Row]:
-    """Sizes of the whole, and the mean number of parameters of an expert."""
-    return [
-        row("all", "parameters", count_parameters(model)),
-        row("all", "multiply_adds", count_multiply_adds(model)),
-        row("all", "expert_parameters", count_parameters(model.experts) / len(model.experts)),
-    ]
 
 
 @cache

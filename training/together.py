@@ -12,12 +12,11 @@ On a CPU, which launches nothing, only plain networks gain; convolutions become 
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -28,7 +27,7 @@ from tqdm import tqdm
 
 from hetmoe.model import HetMoE
 from training.baselines import Oracle
-from training.grid import Attempt, Folder, Outcome, Settings, TakenByAnother
+from training.grid import Attempt, Outcome, Settings, TakenByAnother
 from training.loop import (
     OptimiserState,
     Progress,
@@ -40,19 +39,12 @@ from training.loop import (
     save_state,
     step_bar,
 )
+from training.plan import MakePlan
 from training.results import Run
 
 
 class CannotStack(ValueError):
     """Runs of this model cannot be trained together."""
-
-
-class Plan(NamedTuple):
-    """How a run is trained, and where."""
-
-    folder: Folder
-    task: Task
-    recipe: Recipe
 
 
 @dataclass
@@ -72,9 +64,7 @@ def groups(runs: Sequence[Run]) -> list[list[Run]]:
     return list(result.values())
 
 
-def in_groups(
-    runs: list[Run], attempt: Attempt, plan: Callable[[Run, Settings], Plan], settings: Settings
-) -> Iterator[Outcome]:
+def in_groups(runs: list[Run], attempt: Attempt, plan: MakePlan, settings: Settings) -> Iterator[Outcome]:
     """A `grid.Start`: trains the runs of a group together, then attempts each, which finds itself trained.
 
     Runs that another process has in hand, or that are finished, are left out. What keeps a group from being trained
@@ -88,18 +78,19 @@ def in_groups(
         yield from map(attempt, group)
 
 
-def _train_group(group: list[Run], plan: Callable[[Run, Settings], Plan], settings: Settings) -> None:
+def _train_group(group: list[Run], plan: MakePlan, settings: Settings) -> None:
     plans = {int(run.seed): plan(run, settings) for run in group}
     with ExitStack() as locks:
         folders = {}
-        for seed, (folder, _, _) in plans.items():
+        for seed, of_seed in plans.items():
             with suppress(TakenByAnother):
-                locks.enter_context(folder.running())
-                folders[seed] = folder.path
+                locks.enter_context(of_seed.folder.running())
+                folders[seed] = of_seed.folder.path
         if len(folders) > 1:
-            _, task, recipe = plans[min(folders)]
+            one = plans[min(folders)]
             name = f"{group[0].configuration} {group[0].budget}, {len(folders)} seeds"
-            train_together(task, recipe, folders, device=torch.device(settings.device), name=name, bar_position=1)
+            device = torch.device(settings.device)
+            train_together(one.task, one.recipe, folders, device=device, name=name, bar_position=1)
 
 
 def train_together(

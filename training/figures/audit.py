@@ -1,7 +1,7 @@
 """The figures of the fairness audit, drawn from its rows: one function each, None if the rows do not suffice for it.
 
-Drawn are the paper's configurations, of each the run with the smallest seed. Every number, and every claim in a title,
-is computed from the rows. Whiskers are 95 % intervals, by bootstrap over the test inputs.
+Drawn are the paper's configurations as trained for `realdata`, of each the run with the smallest seed. Every number,
+and every claim in a title, is computed from the rows. Whiskers are 95 % intervals, by bootstrap over the test inputs.
 """
 
 from collections.abc import Callable
@@ -117,40 +117,7 @@ def disparity(rows: list[Row]) -> go.Figure | None:
     for i, run in enumerate(runs):
         for j, modality in enumerate(MODALITIES):
             centre = j + (i - (len(runs) - 1) / 2) * width
-            classes = parts(run.measured[modality], "accuracy")
-            order = sorted(classes, key=lambda c: classes[c])
-            x = [centre + 0.08 * width * (place - (len(order) - 1) / 2) for place in range(len(order))]
-            figure.add_bar(
-                x=[centre],
-                y=[100 * run.measured[modality]["accuracy"].value],
-                width=0.94 * width,
-                marker={"color": run.colour},
-                opacity=0.2,
-                name=f"{run.configuration}, {modality}",
-                showlegend=False,
-                hovertemplate="%{y:.1f} %",
-            )
-            figure.add_scatter(
-                x=x,
-                y=[100 * classes[c].value for c in order],
-                error_y=_whiskers([classes[c] for c in order], run.colour),
-                mode="markers",
-                marker={"size": 9, "color": run.colour, "symbol": MARKERS[run.configuration]},
-                text=order,
-                name=run.configuration,
-                legendgroup=run.configuration,
-                showlegend=j == 0,
-                hovertemplate="%{text}: %{y:.1f} %",
-            )
-            label = {"name": "label", "showarrow": False, "font": {"size": SMALL, "color": run.colour}}
-            worst, best = order[0], order[-1]
-            low = 100 * classes[worst].low
-            figure.add_annotation(
-                x=x[0], y=low if low > 8 else 0, text=worst, xanchor="left", xshift=-8, yanchor="top", **label
-            )
-            figure.add_annotation(
-                x=x[-1], y=100 * classes[best].high, text=best, xanchor="right", xshift=8, yanchor="bottom", **label
-            )
+            _served(figure, run, modality, centre, width, in_legend=j == 0)
     figure.add_hline(y=CHANCE, line={"color": INK, "width": 2, "dash": "dot"}, layer="below")
     ticks = [f"<b>{m}</b><br>{SOURCES[m]}" for m in MODALITIES]
     figure.update_xaxes(
@@ -164,6 +131,44 @@ def disparity(rows: list[Row]) -> go.Figure | None:
     figure.update_layout(margin={"t": figure.layout.margin.t + 36})
     _legend(figure, runs, above=4)
     return figure
+
+
+def _served(figure: go.Figure, run: Audited, modality: str, centre: float, width: float, in_legend: bool) -> None:
+    """One bar of `width` around `centre`, and before it the classes in their order, the first and the last named."""
+    classes = parts(run.measured[modality], "accuracy")
+    order = sorted(classes, key=lambda c: classes[c])
+    x = [centre + 0.08 * width * (place - (len(order) - 1) / 2) for place in range(len(order))]
+    figure.add_bar(
+        x=[centre],
+        y=[100 * run.measured[modality]["accuracy"].value],
+        width=0.94 * width,
+        marker={"color": run.colour},
+        opacity=0.2,
+        name=f"{run.configuration}, {modality}",
+        showlegend=False,
+        hovertemplate="%{y:.1f} %",
+    )
+    figure.add_scatter(
+        x=x,
+        y=[100 * classes[c].value for c in order],
+        error_y=_whiskers([classes[c] for c in order], run.colour),
+        mode="markers",
+        marker={"size": 9, "color": run.colour, "symbol": MARKERS[run.configuration]},
+        text=order,
+        name=run.configuration,
+        legendgroup=run.configuration,
+        showlegend=in_legend,
+        hovertemplate="%{text}: %{y:.1f} %",
+    )
+    label = {"name": "label", "showarrow": False, "font": {"size": SMALL, "color": run.colour}}
+    worst, best = order[0], order[-1]
+    low = 100 * classes[worst].low
+    figure.add_annotation(
+        x=x[0], y=low if low > 8 else 0, text=worst, xanchor="left", xshift=-8, yanchor="top", **label
+    )
+    figure.add_annotation(
+        x=x[-1], y=100 * classes[best].high, text=best, xanchor="right", xshift=8, yanchor="bottom", **label
+    )
 
 
 def _disparity_title(runs: list[Audited]) -> str:
@@ -197,8 +202,9 @@ def _legend(figure: go.Figure, runs: list[Audited], above: int) -> None:
 
 def _audited(rows: list[Row]) -> list[Audited]:
     audited = []
+    everything = {run_of(row) for row in rows}
     for configuration in CONFIGURATIONS:
-        runs = {run_of(row) for row in rows if row["configuration"] == configuration}
+        runs = [run for run in everything if (run.experiment, run.configuration) == ("realdata", configuration)]
         if runs:
             first = min(runs, key=lambda run: int(run.seed))
             measured = measurements([row for row in rows if run_of(row) == first])

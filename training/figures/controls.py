@@ -36,6 +36,8 @@ KINDS = {
     "only convolution": ("pentagon", EXPERT_COLOURS["spatial"][0]),
     "compute-matched homogeneous": ("square-open", colour("homogeneous")),
 }
+# Ways to remove an expert
+REMOVED = {"trained anew": "one trained anew with three larger experts", "muted": "itself with an expert muted"}
 
 Rows = list[Row]
 
@@ -126,6 +128,7 @@ def compute(rows: Rows, curves: Rows) -> go.Figure | None:
     figure.update_xaxes(
         type="log", tickvals=ticks, ticktext=[f"{t / 1e6:g} M" for t in ticks], showgrid=True,
         range=[log10(min(costs.values())) - 0.12, log10(max(costs.values())) + 0.3],
+        title={"text": "multiply-adds of one input", "font": {"size": SMALL, "color": QUIET}},
     )  # fmt: skip
     figure.update_yaxes(ticksuffix=" %")
     return figure
@@ -181,8 +184,8 @@ def experts(rows: Rows, curves: Rows) -> go.Figure | None:
         return None
     figure = slide(
         _experts_title(panels),
-        "Change of accuracy in points, mean over the seeds: against the whole heterogeneous mixture, of one trained "
-        "anew with three larger experts, and of itself with an expert muted. Framed: the modality's own expert. "
+        "Change of accuracy in points against the whole heterogeneous mixture, mean over the seeds: of "
+        f"{' and '.join(REMOVED[heading] for heading in panels)}. Framed: the modality's own expert. "
         f"{_n(rows, ['heterogeneous'])}.",
         "Heat maps of what the mixture loses without an expert, modality by expert",
         panels=list(panels),

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from math import isnan, log10
+from statistics import fmean
 from typing import NamedTuple
 
 import plotly.graph_objects as go
@@ -54,6 +55,14 @@ def apart(values: Mapping[str, float], least: float) -> dict[str, float]:
         placed[name] = max([value] + [v + least for v in placed.values()])
     shift = sum(placed[name] - value for name, value in values.items()) / len(values)
     return {name: place - shift for name, place in placed.items()}
+
+
+def own_expert(table: Table) -> tuple[float, int, int]:
+    """Of weights (fractions), modality by expert: the mean weight of a modality's own expert in per cent, in how many
+    modalities it has the most, and of how many."""
+    own = {modality: weights[modality] for modality, weights in table.items() if modality in weights}
+    most = sum(weight == max(table[modality].values()) for modality, weight in own.items())
+    return 100 * fmean(own.values()), most, len(own)
 
 
 def routing_map(figure: go.Figure, table: Table, panel: int) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from hetmoe.encoding import MODALITIES
-from training.figures.parts import CHANCE, MARKERS, SOURCES, apart, colour, count, error_bars, routing_map
+from training.figures.parts import CHANCE, MARKERS, SOURCES, apart, colour, count, error_bars, own_expert, routing_map
 from training.findings import (
     PAPER_ACCURACY,
     PAPER_SD,
@@ -349,7 +349,8 @@ def radar(rows: Rows, curves: Rows) -> go.Figure | None:
     figure.update_polars(
         radialaxis={
             "range": [0, 100], "tickvals": [25, 50, 75, 100], "ticktext": ["", "50 %", "75 %", "100 %"],
-            "angle": 45, "tickangle": 45, "tickfont": quiet, "gridcolor": RULE, "linecolor": RULE, "ticks": "",
+            "angle": 45, "tickangle": 45, "ticksuffix": " %", "tickfont": quiet, "gridcolor": RULE, "linecolor": RULE,
+            "ticks": "",
         },
         angularaxis={
             "rotation": 90, "direction": "clockwise", "gridcolor": RULE, "linecolor": RULE, "ticks": "",
@@ -395,12 +396,10 @@ def routing_weights(rows: Rows, curves: Rows) -> go.Figure | None:
 
 def _routing_title(tables: dict[str, dict[str, dict[str, float]]]) -> str:
     configuration, table = next(iter(tables.items()))
-    matching = {m: weights[m] for m, weights in table.items() if m in weights}
-    largest = sum(weight == max(table[m].values()) for m, weight in matching.items())
-    mean = 100 * float(np.mean(list(matching.values())))
+    weight, most, modalities = own_expert(table)
     return (
-        f"In {configuration} models a modality's own expert gets {mean:.0f} % of the weight on average, "
-        f"the largest share in {largest} of {len(matching)} modalities"
+        f"In {configuration} models a modality's own expert gets {weight:.0f} % of the weight on average, "
+        f"the largest share in {most} of {modalities} modalities"
     )
 
 

@@ -24,6 +24,7 @@ from training.figures.parts import (
     dots,
     heat_map,
     legend_above,
+    own_expert,
     routing_map,
 )
 from training.findings import PAPER_REDUCTION, PAPER_TEMPORAL, routing
@@ -155,11 +156,10 @@ def _routing(rows: Rows, experiment: str) -> go.Figure | None:
         return None
     (length,) = lengths(chosen)
     name, table = next(iter(tables.items()))
-    own = {m: weights[m] for m, weights in table.items() if m in weights}
-    largest = sum(weight == max(table[m].values()) for m, weight in own.items())
+    weight, most, modalities = own_expert(table)
     figure = slide(
-        f"After {length.steps} a modality's own expert has {100 * float(np.mean(list(own.values()))):.0f} % of the "
-        f"weight on average, the most in {largest} of {len(own)} modalities ({name})",
+        f"After {length.steps} a modality's own expert has {weight:.0f} % of the weight on average, the most in "
+        f"{most} of {modalities} modalities ({name})",
         "Mean routing weight over the test set and the seeds; a row adds up to 100 %, equal shares would be 25 %. "
         f"Framed: the modality's own expert. {_thousands(BUDGET)} parameters. {_n([length])}.",
         "Heat maps of routing weight, modality by expert, one for each configuration",
