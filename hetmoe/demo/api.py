@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from hetmoe.demo.classify import classify
+from hetmoe.demo.classify import encode
 from hetmoe.demo.sources import uploaded
 from hetmoe.encoding import InputError
 from hetmoe.inference import Prediction, Predictor
@@ -19,7 +19,7 @@ def add_endpoints(predictors: Mapping[str, Predictor]) -> None:
             message = f"There is no configuration {configuration!r}; choose one of {', '.join(predictors)}."
             raise gr.Error(message, print_exception=False)
         try:
-            return classify(predictors[configuration], kind, uploaded(file))
+            return predictors[configuration].predict(encode(kind, uploaded(file)))
         except InputError as error:
             raise gr.Error(str(error), print_exception=False) from error
 

@@ -7,51 +7,65 @@ from typing import Any
 import numpy as np
 
 from hetmoe.demo.sources import open_source
-from hetmoe.encoding import InputError
+from hetmoe.encoding import (
+    InputError,
+    encode_digit,
+    encode_picture,
+    encode_recording,
+    open_picture,
+    open_recording,
+)
 from hetmoe.inference import Prediction, Predictor
 
 # What each kind of input is seen as; a recording is seen twice.
 MODALITIES = {"picture": ("spatial",), "sound": ("temporal", "spectral"), "digit": ("relational",)}
 
 
-def classify(predictor: Predictor, kind: str, source: Path | bytes) -> dict[str, Prediction]:
-    """A file of a kind (picture, sound or digit) → a prediction for each modality it is seen as.
+def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
+    """A file of a kind (picture, sound or digit) → modality → (1024,), for each modality it is seen as.
 
     Raises InputError if the file cannot be used.
     """
     if kind == "sound":
-        return predictor.recording_file(source)
+        return encode_recording(*open_recording(source))
     (modality,) = MODALITIES[kind]
-    return {modality: predictor.picture(source) if kind == "picture" else predictor.digit(source)}
+    image = open_picture(source)
+    return {modality: encode_picture(image) if kind == "picture" else encode_digit(image)}
 
 
-def answer(
-    predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any] | None, configuration: str
-) -> dict[str, Any]:
-    """What an input component holds → what the results show: {"predictions": [...], "message": None}, or, if it cannot
-    be classified, {"predictions": [], "message": a sentence that says what to do}."""
+def answer(predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any] | None) -> dict[str, Any]:
+    """What an input component holds → what the page shows of it, by every configuration's model:
+
+    {"inputs": [lane, …], "message": None}, or, if it cannot be classified, {"inputs": [], "message": a sentence that
+    says what to do}. A lane is one modality:
+
+    {"modality": str, "encoding": [float] * 1024, "labels": [str] * C,
+     "models": {configuration: {"experts": [str] * E, "routing_weights": [float] * E, "expert_logits": E × C floats}}}
+
+    Everything that a person then changes is mixed anew from these numbers, without asking again.
+    """
     try:
-        predictions = classify(predictors[configuration], kind, open_source(kind, value))
+        encodings = encode(kind, open_source(kind, value))
     except InputError as error:
-        return {"predictions": [], "message": str(error)}
-    return {"predictions": [_shown(p) for p in predictions.values()], "message": None}
+        return {"inputs": [], "message": str(error)}
+    by_configuration = {name: predictor.predict(encodings) for name, predictor in predictors.items()}
+    return {"inputs": [_lane(modality, by_configuration) for modality in MODALITIES[kind]], "message": None}
 
 
-def _shown(prediction: Prediction) -> dict[str, Any]:
-    """The parts of a prediction that are drawn, rounded: during a pen stroke they are sent many times a second."""
+def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]]) -> dict[str, Any]:
+    """Rounded: during a pen stroke it is sent many times a second."""
+    predictions = {name: of[modality] for name, of in by_configuration.items()}
+    any_of_them = next(iter(predictions.values()))
     return {
-        "modality": prediction.modality,
-        "encoding": _rounded(prediction.encoding),
-        "experts": list(prediction.experts),
-        "routing_weights": _rounded(prediction.routing_weights),
-        "top": [[label, round(probability, 4)] for label, probability in prediction.top(5)],
-        "alone": [
-            [prediction.labels[best], round(float(probabilities[best]), 4)]
-            for probabilities in prediction.expert_probabilities
-            for best in [int(np.argmax(probabilities))]
-        ],
+        "modality": modality,
+        "encoding": any_of_them.encoding.astype(np.float64).round(4).tolist(),
+        "labels": list(any_of_them.labels),
+        "models": {
+            name: {
+                "experts": list(p.experts),
+                "routing_weights": p.routing_weights.round(5).tolist(),
+                "expert_logits": p.expert_logits.round(4).tolist(),
+            }
+            for name, p in predictions.items()
+        },
     }
-
-
-def _rounded(array: np.ndarray) -> list[float]:
-    return [round(x, 4) for x in array.tolist()]

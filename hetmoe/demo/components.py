@@ -30,8 +30,17 @@ def make_input(kind: str) -> gr.HTML:
     )
 
 
+def make_static(name: str) -> gr.HTML:
+    """A part of the page that only the browser changes, from the assets of that name."""
+    return gr.HTML(
+        (ASSETS / f"{name}.html").read_text(encoding="utf-8"),
+        js_on_load=script(name) if (ASSETS / f"{name}.js").exists() else None,
+        apply_default_css=False,
+    )
+
+
 def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:
-    """What the model answers to a kind of input: routing weights, predictions, each expert alone, what the model sees.
+    """What the models answer to a kind of input: what they see, who answers, the answer, and why.
 
     value: as classify.answer returns it
     """
@@ -40,6 +49,7 @@ def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:
         html_template='<div class="hm-results"></div>',
         js_on_load=script("results"),
         apply_default_css=False,
+        kind=kind,
         modalities=MODALITIES[kind],
     )
 

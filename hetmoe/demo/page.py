@@ -1,4 +1,4 @@
-"""The page as a whole: a heading, the choice of configuration, a tab for each kind of input, and the evidence."""
+"""The page as a whole: a header, a tab for each kind of input, and the evidence."""
 
 import sys
 from collections.abc import Mapping
@@ -9,11 +9,11 @@ import gradio as gr
 
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
-from hetmoe.demo.classify import answer
-from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results
+from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results, make_static
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.sources import EXAMPLES
-from hetmoe.demo.theme import ASSETS, style_sheet, theme
+from hetmoe.demo.theme import ASSETS, head, theme
 from hetmoe.inference import Predictor, default_checkpoint
 
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
@@ -32,34 +32,29 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
     """
     # An upload is kept for a day, so that it can still be classified anew on a page left open.
     with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
-        with gr.Row(elem_id="hm-header"):
-            gr.HTML((ASSETS / "header.html").read_text(encoding="utf-8"), apply_default_css=False)
-            configuration = gr.Radio(
-                [(name.capitalize(), name) for name in CONFIGURATIONS],
-                value=CONFIGURATIONS[0],
-                label="Configuration",
-                container=False,
-                elem_id="hm-configuration",
-            )
+        make_static("header")
         with gr.Tabs():
-            for kind in ("picture", "sound", "digit"):
-                with gr.Tab(kind.capitalize(), id=kind), gr.Row(elem_classes="hm-stage"):
+            for kind in MODALITIES:
+                with gr.Tab(kind.capitalize(), id=kind) as tab, gr.Row(elem_classes="hm-stage"):
                     given = make_input(kind)
-                    results = make_results(kind, answer(predictors, kind, given.value, CONFIGURATIONS[0]))
+                    results = make_results(kind, answer(predictors, kind, given.value))
                 # Unqueued and one at a time, always ending on the last state: as live as the server can follow.
-                gr.on(
-                    [given.input, configuration.change],
+                given.input(
                     partial(answer, predictors, kind),
-                    [given, configuration],
+                    given,
                     results,
                     queue=False,
                     trigger_mode="always_last",
                     show_progress="hidden",
                     api_visibility="private",
                 )
-            with gr.Tab("Evidence", id="evidence", elem_id="hm-evidence"):
+                tab.select(js=f"() => hm.set({{ tab: '{kind}' }})")
+            with gr.Tab("Evidence", id="evidence", elem_id="hm-evidence") as tab:
                 make_evidence(evidence)
-        gr.HTML((ASSETS / "footer.html").read_text(encoding="utf-8"), apply_default_css=False)
+            tab.select(js="() => hm.set({ tab: 'evidence' })")
+        with gr.Column(elem_id="hm-panels"):
+            pass  # one panel below another, for whichever input is open
+        make_static("footer")
         add_endpoints(predictors)
     return page
 
@@ -72,7 +67,7 @@ def serve(evidence: Path = EVIDENCE) -> None:
         sys.exit(f"The page needs the published models: {error}.")
     build(predictors, evidence).launch(
         theme=theme(),
-        head=f"<style>{style_sheet()}</style>",  # for Gradio rewrites the selectors of its css parameter
+        head=head(),
         favicon_path=ASSETS / "favicon.svg",
         allowed_paths=[str(EXAMPLES), str(PLOTLY)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,

@@ -24,9 +24,17 @@ def theme() -> gr.themes.Base:
 
 
 def style_sheet() -> str:
-    """All CSS of the page: the colours, then one file for each part."""
-    parts = [(ASSETS / f"{name}.css").read_text(encoding="utf-8") for name in ("page", "inputs", "results", "evidence")]
-    return "\n".join([css_variables(), *parts])
+    """All CSS of the page: the colours, the page's, then one file for each part."""
+    page = ASSETS / "page.css"
+    parts = [page, *sorted(path for path in ASSETS.glob("*.css") if path != page)]
+    return "\n".join([css_variables(), *(path.read_text(encoding="utf-8") for path in parts)])
+
+
+def head() -> str:
+    """What every component finds on the page: the style sheet, and the state that they share."""
+    shared = script("mix", "view", "state")
+    # As part of the head, for Gradio rewrites the selectors of its css parameter.
+    return f"<style>{style_sheet()}</style><script>(() => {{ {shared} }})();</script>"
 
 
 def script(*names: str) -> str:

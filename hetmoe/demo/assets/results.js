@@ -1,157 +1,234 @@
-// Draws what the model answers. One value feeds every part, so all of them change together; each node is made once and
-// then only updated. A lane is one modality: a picture and a digit have one, a recording two, side by side.
+// The results of one kind of input: what the model sees, who answers, the answer, and why. One state feeds every part,
+// so all of them change together; each node is made once and then only updated. A lane is one modality: a picture and a
+// digit have one, a recording two, side by side.
 // Gradio gives: element, props, watch.
 
-const ICONS = {
-  spatial: '<rect x="1" y="1" width="6" height="6"/><rect x="9" y="1" width="6" height="6" opacity=".45"/><rect x="1" y="9" width="6" height="6" opacity=".45"/><rect x="9" y="9" width="6" height="6"/>',
-  temporal: '<path d="M1 8c2.3-9 4.7-9 7 0s4.7 9 7 0" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round"/>',
-  spectral: '<rect x="1" y="9" width="2.6" height="6"/><rect x="4.8" y="3" width="2.6" height="12"/><rect x="8.6" y="6" width="2.6" height="9"/><rect x="12.4" y="11" width="2.6" height="4"/>',
-  relational: '<path d="M3.5 12.5 8 3.5l4.5 9z" fill="none" stroke="currentColor" stroke-width="1.5"/><circle cx="8" cy="3.5" r="2.5"/><circle cx="3.5" cy="12.5" r="2.5"/><circle cx="12.5" cy="12.5" r="2.5"/>',
-  ffn: '<rect x="1" y="3" width="14" height="3"/><rect x="1" y="10" width="14" height="3"/>',
-};
-const SEEN = {
-  spatial: ["The picture", "32 × 32 grey pixels"],
-  temporal: ["The waveform", "1 second, 1024 samples"],
-  spectral: ["The spectrum", "0 to 8 kHz, 1024 bins"],
-  relational: ["The distances", "distances between 32 rows"],
-};
-const RAMP = [[18, 12, 40], [88, 28, 110], [181, 58, 110], [244, 130, 80], [253, 231, 170]]; // dark to bright
+const ROUTINGS = { learned: "learned", uniform: "equal", "top-1": "one only" };
+const N_ANSWERS = 5;
 
 const results = element.querySelector(".hm-results");
 results.dataset.lanes = props.modalities.length;
+let experts = []; // of the configuration that is shown
 
-function make(tag, className, parent, html = "") {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.innerHTML = html;
-  parent.append(node);
-  return node;
-}
-
-function percent(fraction) {
-  return `${Math.round(100 * fraction)}\u202f%`;
-}
-
-function expertName(expert) {
-  return expert.startsWith("ffn") ? expert.toUpperCase() : expert[0].toUpperCase() + expert.slice(1);
-}
-
-// A list of bars: rows of {expert, name, note, value}, made when first needed.
-function bars(parent) {
-  const list = make("ul", "hm-bars", parent);
-  const rows = [];
-  function row() {
-    const item = make("li", "hm-bar", list);
-    const icon = make("span", "hm-icon", item);
-    icon.setAttribute("aria-hidden", "true");
-    return {
-      item,
-      icon,
-      name: make("span", "hm-name", item),
-      note: make("span", "hm-note", item),
-      fill: make("span", "hm-fill", make("span", "hm-track", item)),
-      number: make("span", "hm-number", item),
-    };
-  }
+// A list of rows, of which as many are made as are needed: make(parent) gives a row's function to update it.
+function rows(parent, className, make) {
+  const list = hm.make("ul", className, parent);
+  const made = [];
   return (items) => {
-    while (rows.length < items.length) rows.push(row());
-    items.forEach(({ expert, name, note, value }, i) => {
-      const { item, icon, ...nodes } = rows[i];
-      if (expert && item.dataset.expert !== expert) {
-        item.dataset.expert = expert;
-        item.style.setProperty("--colour", `var(--expert-${expert.replace(" ", "-")})`);
-        icon.innerHTML = `<svg viewBox="0 0 16 16" fill="currentColor">${ICONS[expert.split(" ")[0]] ?? ICONS.ffn}</svg>`;
-      }
-      nodes.name.textContent = name;
-      nodes.note.textContent = note ?? "";
-      nodes.fill.style.width = `${100 * value}%`;
-      nodes.number.textContent = percent(value);
-    });
+    while (made.length < items.length) made.push(make(hm.make("li", "", list)));
+    items.forEach((item, i) => made[i](item));
   };
 }
 
-// What the model sees: 1024 numbers as a grid of pixels or as a curve.
-function view(parent, modality) {
-  const figure = make("figure", `hm-seen hm-seen-${modality}`, parent);
-  const draw = modality === "spatial" || modality === "relational" ? grid(figure, modality) : curve(figure, modality);
-  make("figcaption", "", figure, SEEN[modality][1]);
-  return draw;
-}
-
-function grid(figure, modality) {
-  const canvas = make("canvas", "", figure);
-  canvas.width = canvas.height = 32;
-  canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", `${SEEN[modality][0]} that the model sees: ${SEEN[modality][1]}`);
-  const context = canvas.getContext("2d");
-  const pixels = context.createImageData(32, 32);
-  return (numbers) => {
-    const top = modality === "spatial" ? 1 : Math.max(...numbers) || 1;
-    numbers.forEach((number, i) => pixels.data.set(colour(number / top, modality), 4 * i));
-    context.putImageData(pixels, 0, 0);
+// Icon, colour and name of an expert, which change with the configuration only.
+function expertLabel(item) {
+  const icon = hm.make("span", "hm-icon", item);
+  const name = hm.make("span", "hm-name", item);
+  return (expert) => {
+    if (item.dataset.expert === expert) return false;
+    item.dataset.expert = expert;
+    item.style.setProperty("--colour", hm.colour(expert));
+    icon.innerHTML = hm.icon(expert);
+    name.textContent = hm.name(expert);
+    return true;
   };
 }
 
-function colour(fraction, modality) {
-  if (modality === "spatial") return [255 * fraction, 255 * fraction, 255 * fraction, 255];
-  const step = Math.min(RAMP.length - 1.001, fraction * (RAMP.length - 1));
-  const [low, high] = [RAMP[Math.floor(step)], RAMP[Math.floor(step) + 1]];
-  return [...low.map((from, channel) => from + (high[channel] - from) * (step % 1)), 255];
-}
-
-function curve(figure, modality) {
-  figure.insertAdjacentHTML(
-    "beforeend",
-    `<svg viewBox="0 0 1023 100" preserveAspectRatio="none" role="img" aria-label="${SEEN[modality][0]} that the model sees: ${SEEN[modality][1]}">` +
-      '<path vector-effect="non-scaling-stroke"></path></svg>',
-  );
-  const path = figure.querySelector("path");
-  return (numbers) => {
-    const top = Math.max(...numbers.map(Math.abs)) || 1;
-    const y = modality === "temporal" ? (number) => 50 - (48 * number) / top : (number) => 99 - (97 * number) / top;
-    const line = numbers.map((number, i) => `${i} ${y(number).toFixed(1)}`).join("L");
-    path.setAttribute("d", modality === "temporal" ? `M${line}` : `M0 100L${line}L1023 100Z`);
+// Who answers: a row for each expert, with a bar to drag, a mark where the router had it, mute and solo.
+function routingRow(item) {
+  item.className = "hm-bar";
+  const label = expertLabel(item);
+  const track = hm.make("span", "hm-track", item);
+  const fill = hm.make("span", "hm-fill", track);
+  const mark = hm.make("span", "hm-mark", track);
+  const slider = hm.make("input", "hm-drag", track);
+  Object.assign(slider, { type: "range", min: 0, max: 100, step: 1 });
+  const number = hm.make("span", "hm-number", item);
+  const buttons = hm.make("span", "hm-mix", item);
+  const mute = hm.make("button", "", buttons, "mute");
+  const solo = hm.make("button", "", buttons, "solo");
+  mute.type = solo.type = "button";
+  const expert = () => item.dataset.expert;
+  slider.addEventListener("input", () => hm.share(expert(), slider.value / 100));
+  mute.addEventListener("click", () => hm.mute(expert()));
+  solo.addEventListener("click", () => hm.solo(expert(), experts));
+  return ({ expert: name, weight, learned }) => {
+    if (label(name)) {
+      slider.setAttribute("aria-label", `Weight of ${hm.name(name)}`);
+      mute.setAttribute("aria-label", `Mute ${hm.name(name)}`);
+      solo.setAttribute("aria-label", `Solo ${hm.name(name)}`);
+    }
+    const share = hm.state.shares[name];
+    item.classList.toggle("hm-muted", weight === 0);
+    item.classList.toggle("hm-fixed", share > 0);
+    fill.style.width = `${100 * weight}%`;
+    mark.style.left = `${100 * learned}%`;
+    mark.hidden = hm.isUntouched;
+    number.textContent = hm.percent(weight);
+    if (!slider.matches(":active")) slider.value = 100 * weight;
+    slider.setAttribute("aria-valuetext", hm.percent(weight));
+    mute.setAttribute("aria-pressed", String(share === 0));
+    solo.setAttribute("aria-pressed", String(hm.isSolo(name, experts)));
   };
 }
 
-function lane(modality) {
-  const node = make("div", "hm-lane", results);
+// The answer: a row for each of the likeliest classes; a click asks why.
+function answerRow(modality) {
+  return (item) => {
+    const button = hm.make("button", "hm-bar", item);
+    button.type = "button";
+    const name = hm.make("span", "hm-name", button);
+    const fill = hm.make("span", "hm-fill", hm.make("span", "hm-track", button));
+    const number = hm.make("span", "hm-number", button);
+    button.addEventListener("click", () => hm.set({ chosen: { ...hm.state.chosen, [modality]: name.textContent } }));
+    return ({ label, probability, isChosen }) => {
+      name.textContent = label;
+      fill.style.width = `${100 * probability}%`;
+      number.textContent = hm.percent(probability);
+      button.setAttribute("aria-pressed", String(isChosen));
+      button.title = `Why ${label}?`;
+    };
+  };
+}
+
+// Why: what each expert adds to the class's logit. Bars begin where the one before has ended; the last is the sum.
+function whyRow(item) {
+  item.className = "hm-bar";
+  const label = expertLabel(item);
+  const note = hm.make("span", "hm-note", item);
+  const track = hm.make("span", "hm-track hm-waterfall", item);
+  const zero = hm.make("span", "hm-zero", track);
+  const fill = hm.make("span", "hm-fill", track);
+  const number = hm.make("span", "hm-number", item);
+  return ({ expert, says, from, to, at }) => {
+    if (expert) label(expert);
+    else item.querySelector(".hm-name").textContent = "Sum";
+    note.textContent = says;
+    zero.style.left = `${at(0)}%`;
+    fill.style.left = `${at(Math.min(from, to))}%`;
+    fill.style.width = `${Math.abs(at(to) - at(from))}%`;
+    number.textContent = hm.signed(to - from);
+  };
+}
+
+// From logits to per cent of a track's width: it holds all of them and 0, and moves in steps rather than all the time.
+function scale(logits) {
+  const nice = (x) => (x > 0 ? 5 * Math.ceil(x / 5) : 0);
+  const [low, high] = [-nice(-Math.min(...logits)), nice(Math.max(...logits))];
+  return (logit) => (100 * (logit - low)) / (high - low || 1);
+}
+
+function agreement(lane, { expert_logits, experts }, c) {
+  const same = expert_logits.filter((logits) => logits.indexOf(Math.max(...logits)) === c).length;
+  const n = experts.length;
+  return `${same === n ? `All ${n}` : same ? `${same} of ${n}` : "None"} alone would say ${lane.labels[c]}.`;
+}
+
+// How the router is overruled. Every lane obeys, so there is one for both.
+function consoleNode(parent) {
+  const node = hm.make("div", "hm-console", parent);
+  const strip = hm.make("div", "hm-strip", node);
+  strip.setAttribute("role", "group");
+  strip.setAttribute("aria-label", "Routing");
+  const buttons = Object.entries(ROUTINGS).map(([routing, text]) => {
+    const button = hm.make("button", "", strip, text);
+    button.type = "button";
+    button.addEventListener("click", () => hm.set({ routing }));
+    return [routing, button];
+  });
+  const label = hm.make("label", "hm-temperature", node);
+  hm.make("span", "", label, "sharp");
+  const slider = hm.make("input", "", label);
+  Object.assign(slider, { type: "range", min: -2, max: 2, step: 0.05 });
+  slider.setAttribute("aria-label", "Temperature of the router");
+  hm.make("span", "", label, "flat");
+  slider.addEventListener("input", () => hm.set({ temperature: 2 ** slider.value }));
+  const reset = hm.make("button", "hm-reset", node, "Reset");
+  reset.type = "button";
+  reset.addEventListener("click", () => hm.set(hm.untouched));
+  return () => {
+    for (const [routing, button] of buttons) button.setAttribute("aria-pressed", String(routing === hm.state.routing));
+    slider.value = Math.log2(hm.state.temperature);
+    slider.setAttribute("aria-valuetext", hm.state.temperature.toFixed(2));
+    slider.disabled = hm.state.routing !== "learned";
+    reset.disabled = hm.isUntouched;
+  };
+}
+
+function laneNode(modality) {
+  const node = hm.make("div", "hm-lane", results);
+  const several = props.modalities.length > 1;
   const section = (name, heading) => {
-    const made = make("section", `hm-section hm-${name}`, node, `<h2>${heading}</h2>`);
-    made.setAttribute("aria-label", props.modalities.length > 1 ? `${heading}, ${modality}` : heading);
-    return made;
+    const made = hm.make("section", `hm-section hm-${name}`, node);
+    made.dataset.hideable = name;
+    made.setAttribute("aria-label", several ? `${heading}, ${modality}` : heading);
+    return [made, hm.make("h2", "", made, heading)];
   };
-  const seen = view(section("sees", props.modalities.length > 1 ? `${SEEN[modality][0]} it sees` : "What the model sees"), modality);
-  const routing = bars(section("routing", "Who answers"));
-  const answer = bars(section("answer", "The answer"));
-  const alone = bars(section("alone", "Each expert alone would say"));
-  return ({ encoding, experts, routing_weights, top, alone: opinions }) => {
-    seen(encoding);
-    routing(experts.map((expert, i) => ({ expert, name: expertName(expert), value: routing_weights[i] })));
-    answer(top.map(([name, value]) => ({ name, value })));
-    alone(experts.map((expert, i) => ({ expert, name: expertName(expert), note: opinions[i][0], value: opinions[i][1] })));
+  const [sees] = section("sees", several ? `${hm.seen[modality][0]} it sees` : "What the model sees");
+  const seen = hm.view(sees, modality);
+  const [routingSection] = section("routing", "Who answers");
+  const routing = rows(routingSection, "hm-bars", routingRow);
+  const updateConsole = modality === props.modalities[0] ? consoleNode(routingSection) : () => {};
+  const [answerSection] = section("answer", "The answer");
+  const answer = rows(answerSection, "hm-bars", answerRow(modality));
+  const [whySection, whyHeading] = section("why", "Why");
+  const why = rows(whySection, "hm-bars", whyRow);
+  const agree = hm.make("p", "hm-agreement", whySection);
+  return (lane) => {
+    const model = lane.models[hm.state.configuration];
+    const mixed = hm.mix(lane);
+    const c = hm.classOf(lane, mixed);
+    experts = model.experts;
+    if (lane.encoding !== node.encoding) seen((node.encoding = lane.encoding)); // the mixture changes far more often
+    routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i] })));
+    updateConsole();
+    node.classList.toggle("hm-nobody", !mixed.answers);
+    answer(
+      mixed.order
+        .slice(0, N_ANSWERS)
+        .map((i) => ({ label: lane.labels[i], probability: mixed.probabilities[i], isChosen: i === c })),
+    );
+    whyHeading.textContent = `Why “${lane.labels[c]}”?`;
+    const ends = [0];
+    for (const row of mixed.contributions) ends.push(ends.at(-1) + row[c]);
+    const at = scale(ends);
+    why([
+      ...experts.map((expert, i) => {
+        const alone = hm.softmax(model.expert_logits[i]);
+        const best = alone.indexOf(Math.max(...alone));
+        return { expert, says: `${lane.labels[best]} ${hm.percent(alone[best])}`, from: ends[i], to: ends[i + 1], at };
+      }),
+      { says: "the logit", from: 0, to: ends.at(-1), at },
+    ]);
+    agree.textContent = agreement(lane, model, c);
   };
 }
 
-const lanes = props.modalities.map(lane);
-const message = make("p", "hm-message", results);
-const spoken = make("p", "hm-visually-hidden", results);
+const lanes = props.modalities.map(laneNode);
+const message = hm.make("p", "hm-message", results);
+const spoken = hm.make("p", "hm-visually-hidden", results);
 spoken.setAttribute("role", "status");
 let speaking = 0;
 
 function draw() {
-  const value = props.value;
-  results.dataset.state = value.message ? "message" : "answer";
-  message.textContent = value.message ?? "";
-  value.predictions.forEach((prediction, i) => lanes[i](prediction));
+  const payload = hm.payloads[props.kind];
+  results.dataset.state = payload.message ? "message" : "answer";
+  message.textContent = payload.message ?? "";
+  payload.inputs.forEach((lane, i) => lanes[i](lane));
   clearTimeout(speaking);
-  speaking = setTimeout(() => (spoken.textContent = value.message ?? value.predictions.map(inWords).join(" ")), 800);
+  speaking = setTimeout(() => (spoken.textContent = payload.message ?? payload.inputs.map(inWords).join(" ")), 800);
 }
 
-function inWords({ experts, routing_weights, top }) {
-  const first = routing_weights.indexOf(Math.max(...routing_weights));
-  return `${top[0][0]}, ${percent(top[0][1])}. ${expertName(experts[first])} answers most, ${percent(routing_weights[first])}.`;
+function inWords(lane) {
+  const mixed = hm.mix(lane);
+  if (!mixed.answers) return "Everyone is muted.";
+  const first = mixed.weights.indexOf(Math.max(...mixed.weights));
+  const [best] = mixed.order;
+  const name = hm.name(lane.models[hm.state.configuration].experts[first]);
+  return `${lane.labels[best]}, ${hm.percent(mixed.probabilities[best])}. ${name} answers most, ${hm.percent(mixed.weights[first])}.`;
 }
 
-watch("value", draw);
+hm.on(({ tab }) => tab === props.kind && draw());
+watch("value", () => hm.receive(props.kind, props.value));
+hm.payloads[props.kind] = props.value;
 draw();
