@@ -170,7 +170,7 @@ VARIATIONS = {
     "upside_down": Variation(
         "upside-down",
         {
-            "picture": "The sky is below now: look at whether the answer needs it above.",
+            "picture": "What was above is below now: look at whether the answer minds.",
             "digit": "The same distances in the opposite order: look at whether it is still the same digit.",
         },
         lambda grid, _: grid[::-1],
