@@ -17,32 +17,24 @@ PNG = b"\x89PNG drawn by hand"
 
 
 class Parrot:
-    """Stands in for a Predictor: remembers what it was given, and cannot read files that contain 'bad'."""
+    """Stands in for a Predictor: remembers what it was given."""
 
     def __init__(self) -> None:
-        self.given: list[Path | bytes] = []
+        self.given: list[dict[str, np.ndarray]] = []
 
-    def picture(self, source: Path | bytes) -> Prediction:
-        return self._predict("spatial", source)
-
-    def digit(self, source: Path | bytes) -> Prediction:
-        return self._predict("relational", source)
-
-    def recording_file(self, source: Path | bytes) -> dict[str, Prediction]:
-        return {modality: self._predict(modality, source) for modality in MODALITIES["sound"]}
-
-    def _predict(self, modality: str, source: Path | bytes) -> Prediction:
-        self.given.append(source)
-        if "bad" in str(source):
-            raise InputError("This file is bad. Please choose another one.")
-        return Prediction(
-            modality=modality,
-            encoding=np.linspace(0, 1, 1024, dtype=np.float32),
-            experts=("spatial", "temporal"),
-            labels=("a", "b", "c", "d", "e", "f"),
-            routing_weights=np.array([0.25, 0.75]),
-            expert_logits=np.array([[9.0, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]),
-        )
+    def predict(self, encodings: dict[str, np.ndarray]) -> dict[str, Prediction]:
+        self.given.append(encodings)
+        return {
+            modality: Prediction(
+                modality=modality,
+                encoding=encoding,
+                experts=("spatial", "temporal"),
+                labels=("a", "b", "c", "d", "e", "f"),
+                routing_weights=np.array([0.25, 0.75]),
+                expert_logits=np.array([[9.00004, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]),
+            )
+            for modality, encoding in encodings.items()
+        }
 
 
 def marked(path: str) -> dict[str, Any]:
@@ -84,24 +76,29 @@ def test_nothing_to_classify_is_a_sentence(value: dict[str, Any] | None, sentenc
 
 
 @pytest.mark.parametrize("kind", MODALITIES)
-def test_answer_is_what_the_results_draw(kind: str) -> None:
-    parrot = Parrot()
-    shown = answer({"hybrid": parrot}, kind, {"file": marked("good")}, "hybrid")  # type: ignore[dict-item]
-    assert set(parrot.given) == {Path("good")}
+def test_answer_has_every_models_outputs_for_one_encoding(kind: str) -> None:
+    parrots = {"hybrid": Parrot(), "homogeneous": Parrot()}
+    name = next(iter(examples(kind)))
+    shown = answer(parrots, kind, {"example": name})  # type: ignore[arg-type]
     assert shown["message"] is None
-    assert [lane["modality"] for lane in shown["predictions"]] == list(MODALITIES[kind])
-    lane = shown["predictions"][0]
-    assert lane["experts"] == ["spatial", "temporal"]
-    assert lane["routing_weights"] == [0.25, 0.75]
-    assert [label for label, _ in lane["top"]] == ["b", "a", "c", "d", "e"]
-    assert [label for label, _ in lane["alone"]] == ["a", "b"]
-    assert len(lane["encoding"]) == 1024
+    assert [lane["modality"] for lane in shown["inputs"]] == list(MODALITIES[kind])
+    for lane in shown["inputs"]:
+        assert lane["labels"] == ["a", "b", "c", "d", "e", "f"]
+        outputs = {"experts": ["spatial", "temporal"], "routing_weights": [0.25, 0.75]}
+        outputs["expert_logits"] = [[9.0, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]
+        assert lane["models"] == {"hybrid": outputs, "homogeneous": outputs}
+        for parrot in parrots.values():
+            (given,) = parrot.given
+            assert np.abs(given[lane["modality"]] - lane["encoding"]).max() <= 0.00005
+            assert max(len(str(number)) for number in lane["encoding"]) <= 8  # digits that nobody would see
 
 
 @pytest.mark.parametrize("kind", MODALITIES)
-def test_answer_to_a_bad_file_is_a_sentence(kind: str) -> None:
-    shown = answer({"hybrid": Parrot()}, kind, {"file": marked("bad")}, "hybrid")  # type: ignore[dict-item]
-    assert shown == {"predictions": [], "message": "This file is bad. Please choose another one."}
+def test_answer_to_a_bad_file_is_a_sentence(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "bad").write_bytes(b"neither a picture nor a sound")
+    shown = answer({"hybrid": Parrot()}, kind, {"file": marked(str(tmp_path / "bad"))})  # type: ignore[dict-item]
+    assert shown["inputs"] == []
+    assert "could not be read" in shown["message"]
 
 
 def test_colours_stand_out_from_the_page() -> None:

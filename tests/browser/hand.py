@@ -14,15 +14,16 @@ READ_RESULTS = """(results) => [...results.querySelectorAll(".hm-lane")].filter(
 ).map((lane) => {
   const rows = (section) => [...lane.querySelectorAll(`.hm-${section} .hm-bar`)].map((row) => ({
     name: row.querySelector(".hm-name").textContent,
-    note: row.querySelector(".hm-note").textContent,
-    number: parseInt(row.querySelector(".hm-number").textContent),
+    note: row.querySelector(".hm-note")?.textContent ?? "",
+    number: parseFloat(row.querySelector(".hm-number").textContent.replace("−", "-")),
+    left: parseFloat(row.querySelector(".hm-fill").style.left) || 0,
     width: parseFloat(row.querySelector(".hm-fill").style.width),
   }));
   const seen = lane.querySelector(".hm-seen :is(canvas, path)");
   return {
     routing: rows("routing"),
     answer: rows("answer"),
-    alone: rows("alone"),
+    why: rows("why"),
     seen: seen.tagName === "CANVAS" ? seen.toDataURL() : seen.getAttribute("d"),
   };
 })"""
@@ -32,15 +33,16 @@ READ_RESULTS = """(results) => [...results.querySelectorAll(".hm-lane")].filter(
 class Bar:
     name: str
     note: str
-    number: int  # the percentage that is written
-    width: float  # and the one that is drawn
+    number: float  # the percentage, or the part of the logit, that is written
+    left: float  # where the bar begins, in per cent of its track
+    width: float  # and how long it is
 
 
 @dataclass
 class Lane:
     routing: list[Bar]
     answer: list[Bar]
-    alone: list[Bar]
+    why: list[Bar]  # of each expert, and of their sum
     seen: str  # what the model sees: a picture as a data URL, or a curve as an SVG path
 
 
@@ -72,7 +74,7 @@ class Hand:
             return [Bar(**row) for row in rows]
 
         lanes = self.results.evaluate(READ_RESULTS)
-        return [Lane(bars(lane["routing"]), bars(lane["answer"]), bars(lane["alone"]), lane["seen"]) for lane in lanes]
+        return [Lane(bars(lane["routing"]), bars(lane["answer"]), bars(lane["why"]), lane["seen"]) for lane in lanes]
 
     def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
         for _ in range(int(seconds / 0.05)):

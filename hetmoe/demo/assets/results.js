@@ -4,7 +4,6 @@
 // Gradio gives: element, props, watch.
 
 const ROUTINGS = { learned: "learned", uniform: "equal", "top-1": "one only" };
-const N_ANSWERS = 5;
 
 const results = element.querySelector(".hm-results");
 results.dataset.lanes = props.modalities.length;
@@ -127,6 +126,7 @@ function agreement(lane, { expert_logits, experts }, c) {
 // How the router is overruled. Every lane obeys, so there is one for both.
 function consoleNode(parent) {
   const node = hm.make("div", "hm-console", parent);
+  node.dataset.hideable = "console";
   const strip = hm.make("div", "hm-strip", node);
   strip.setAttribute("role", "group");
   strip.setAttribute("aria-label", "Routing");
@@ -168,7 +168,7 @@ function laneNode(modality) {
   const seen = hm.view(sees, modality);
   const [routingSection] = section("routing", "Who answers");
   const routing = rows(routingSection, "hm-bars", routingRow);
-  const updateConsole = modality === props.modalities[0] ? consoleNode(routingSection) : () => {};
+  const updateConsole = modality === props.modalities[0] ? consoleNode(several ? results : routingSection) : () => {};
   const [answerSection] = section("answer", "The answer");
   const answer = rows(answerSection, "hm-bars", answerRow(modality));
   const [whySection, whyHeading] = section("why", "Why");
@@ -185,7 +185,7 @@ function laneNode(modality) {
     node.classList.toggle("hm-nobody", !mixed.answers);
     answer(
       mixed.order
-        .slice(0, N_ANSWERS)
+        .slice(0, several ? 3 : 5)
         .map((i) => ({ label: lane.labels[i], probability: mixed.probabilities[i], isChosen: i === c })),
     );
     whyHeading.textContent = `Why “${lane.labels[c]}”?`;
