@@ -7,20 +7,21 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
+from hetmoe.config import Routing
 from hetmoe.encoding import standardise
 from hetmoe.experts import Relational, Spatial, Spectral, Temporal
 from hetmoe.inference import Prediction, Predictor
 
-Sharing = Literal["learned", "uniform", "top-1"]
-
-STEPS = 32  # of integrated gradients
+# Of integrated gradients. On the published weights the sums then miss f_i[c](x) - f_i[c](0) by 0 to 3 % of its mean
+# size, depending on the expert: most for the spatial and temporal ones, whose rectifiers make the gradient jump.
+STEPS = 64
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,13 @@ class WhatIf:
     Raises ValueError for an unknown routing, a temperature that is not finite and positive, a share outside [0, 1].
     """
 
-    routing: Sharing = "learned"
+    routing: Routing = "learned"
     temperature: float = 1.0
     shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.routing not in get_args(Sharing):
-            raise ValueError(f"routing must be one of {', '.join(get_args(Sharing))}, not {self.routing!r}")
+        if self.routing not in get_args(Routing):
+            raise ValueError(f"routing must be one of {', '.join(get_args(Routing))}, not {self.routing!r}")
         if not 0 < self.temperature < inf:
             raise ValueError(f"the temperature must be a finite number above 0, not {self.temperature}")
         for name, share in self.shares.items():
@@ -88,8 +89,7 @@ def energy(prediction: Prediction) -> float:
     return -float(logsumexp(prediction.logits))
 
 
-@torch.inference_mode(False)
-@torch.enable_grad()
+@torch.inference_mode(False)  # also where the caller has switched gradients off
 def attributions(predictor: Predictor, encoding: np.ndarray, modality: str, class_index: int) -> np.ndarray:
     """(E, 1024) float32: how much each input adds to each expert's own logit of a class, by integrated gradients.
 

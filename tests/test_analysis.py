@@ -97,7 +97,7 @@ def test_remix_changes_nothing_but_the_routing_weights(predictor: Predictor) -> 
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"routing": "random"}, "routing must be one of learned, uniform, top-1, not 'random'"),
+        ({"routing": "random"}, "routing must be one of learned, top-1, uniform, not 'random'"),
         ({"temperature": 0}, "temperature must be a finite number above 0, not 0"),
         ({"temperature": -1}, "temperature must be"),
         ({"temperature": float("inf")}, "temperature must be"),
@@ -172,8 +172,9 @@ def test_attributions_sum_to_the_difference_from_the_baseline(predictor: Predict
     if weights != "tiny":
         predictor = Predictor.load(default_checkpoint(weights), "cpu")
     pairs = [completeness(predictor, p, c) for p in one_of_each(predictor) for c in (int(p.logits.argmax()), 5)]
-    summed, expected = map(np.array, zip(*pairs, strict=True))  # 8 E each
-    assert np.abs(summed - expected).mean() < 0.03 * np.abs(expected).mean()
+    summed, expected = map(np.array, zip(*pairs, strict=True))  # (8, E) each
+    missed = np.abs(summed - expected).mean(0) / np.abs(expected).mean(0)
+    assert (missed < 0.05).all(), missed
 
 
 def test_attributions_leave_the_model_as_it_is_and_need_no_gradient_mode(predictor: Predictor) -> None:
