@@ -1,5 +1,6 @@
 """HetMoE: a mixture of experts whose experts are architecturally different."""
 
+from hetmoe.analysis import WhatIf, attributions, contributions, energy, inside, remix
 from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
 from hetmoe.config import CONFIGURATIONS, CannotMatch, ExpertConfig, ModelConfig, match_parameters
 from hetmoe.encoding import MODALITIES, InputError
@@ -22,10 +23,16 @@ __all__ = [
     "ModelConfig",
     "Prediction",
     "Predictor",
+    "WhatIf",
+    "attributions",
+    "contributions",
     "count_multiply_adds",
     "count_parameters",
+    "energy",
+    "inside",
     "load_checkpoint",
     "match_parameters",
     "register_expert",
+    "remix",
     "save_checkpoint",
 ]

@@ -112,10 +112,13 @@ class Spatial(Expert):
             nn.ReLU(),
         )
 
-    def features(self, x: Tensor) -> Tensor:
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, 1024) -> (B, 5W, 8, 8): the residual layer, where each cell stands for 4x4 of the grid; at least 0."""
         y = self.down(self.stem(x.view(-1, 1, GRID, GRID)))
-        y = self.last(y + self.residual(y))
-        return F.adaptive_avg_pool2d(y, 2).flatten(1)
+        return y + self.residual(y)
+
+    def features(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(self.last(self.maps(x)), 2).flatten(1)
 
 
 class CausalConv(nn.Module):
@@ -167,6 +170,15 @@ class Temporal(Expert):
     def features(self, x: Tensor) -> Tensor:
         return F.adaptive_avg_pool1d(self.sequence(x), self.stretches).flatten(1)
 
+    def receptive_field(self) -> int:
+        """How many samples one step of `sequence` sees, 481: step t those from 16 t - 480 to 16 t."""
+        samples, stride = 1, 1
+        for conv in self.layers.modules():
+            if isinstance(conv, nn.Conv1d):
+                samples += (conv.kernel_size[0] - 1) * conv.dilation[0] * stride
+                stride *= conv.stride[0]
+        return samples
+
 
 def spectral_filter(x: Tensor, response: Tensor) -> Tensor:
     """Filters real signals in the frequency domain: FFT, multiply, inverse FFT.
@@ -207,6 +219,10 @@ class Spectral(Expert):
     def features(self, x: Tensor) -> Tensor:
         return F.avg_pool1d(F.gelu(self.norm(self.filtered(x))), self.window).flatten(1)
 
+    def magnitude_response(self) -> Tensor:
+        """(K, 513): |H_k(f)|, the gain of each learned filter at f = 0, 1, ..., 512 cycles in 1024 inputs."""
+        return torch.view_as_complex(self.response).abs()
+
     def uncounted_multiply_adds(self) -> int:
         one_fft = 5 * N_INPUTS * log2(N_INPUTS) / 2  # floating-point operations of a complex FFT are 5 N log2 N
         filters = self.response.shape[0]
@@ -224,9 +240,20 @@ class AttentionBlock(nn.Module):
         self.qkv, self.project = nn.Linear(dim, 3 * dim), nn.Linear(dim, dim)
         self.mlp = nn.Sequential(nn.Linear(dim, 2 * dim), nn.GELU(), nn.Linear(2 * dim, dim))
 
+    def heads(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (3, B, H, T, D/H): queries, keys and values of each head."""
+        return self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.n_heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """(B, T, D) -> (B, H, T, T): how much each token (row) attends to each other (column); rows sum to 1.
+
+        The same softmax(q k^T / sqrt(D/H)) that `forward` leaves to a fused kernel, which does not give it away.
+        """
+        q, k, _ = self.heads(x)
+        return (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+
     def forward(self, x: Tensor) -> Tensor:
-        heads = self.qkv(self.norm_attention(x)).unflatten(-1, (3, self.n_heads, -1))  # B T 3 H D/H
-        q, k, v = heads.permute(2, 0, 3, 1, 4)  # B H T D/H each
+        q, k, v = self.heads(x)
         attended = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
         x = x + self.project(attended)
         return x + self.mlp(self.norm_mlp(x))
@@ -250,9 +277,21 @@ class Relational(Expert):
         self.blocks = nn.Sequential(*[AttentionBlock(width, n_heads=self.width_step) for _ in range(2)])
         self.norm = nn.LayerNorm(width)
 
+    def tokens(self, x: Tensor) -> Tensor:
+        """(B, 1024) -> (B, 32, D): the rows, embedded, each with its position."""
+        return self.embed(x.view(-1, GRID, GRID)) + self.position
+
     def features(self, x: Tensor) -> Tensor:
-        tokens = self.embed(x.view(-1, GRID, GRID)) + self.position  # B 32 D
-        return self.norm(self.blocks(tokens)).flatten(1)
+        return self.norm(self.blocks(self.tokens(x))).flatten(1)
+
+    def attention(self, x: Tensor) -> Tensor:
+        """(B, 1024) -> (B, 2, 32, 32): per block, row t is what token t attends to; mean over heads, rows sum to 1."""
+        tokens, maps = self.tokens(x), []
+        for block in self.blocks:
+            assert isinstance(block, AttentionBlock)  # for mypy: a Sequential holds modules of any kind
+            maps.append(block.attention(tokens).mean(1))
+            tokens = block(tokens)
+        return torch.stack(maps, 1)
 
     def uncounted_multiply_adds(self) -> int:
         return len(self.blocks) * 2 * GRID * GRID * self.position.shape[1]  # q k^T and the weighted sum of v

@@ -192,6 +192,7 @@ def test_receptive_field_of_481_samples_without_a_gap(positive, step):
     assert x.grad is not None
     seen = x.grad[0].nonzero()[:, 0]
     assert seen.tolist() == list(range(16 * step - 480, 16 * step + 1))
+    assert len(seen) == positive.receptive_field()
 
 
 # Spectral: FFT, filter, inverse FFT. The original's had no FFT.
@@ -248,6 +249,17 @@ def test_the_experts_forward_goes_through_its_response():
     with torch.no_grad():
         expert.response[:, 100] = 0
     torch.testing.assert_close(expert(tone), silence, rtol=0, atol=1e-4)
+
+
+def test_the_magnitude_response_is_the_gain_of_a_tone():
+    """From the constant, bin 0, to the alternating signal, bin 512; also after training has moved the phases."""
+    expert, bins = settled("spectral"), [0, 1, 2, 100, 511, 512]
+    assert isinstance(expert, Spectral)
+    with torch.no_grad():
+        expert.response[:, 1:-1] = torch.randn_like(expert.response[:, 1:-1])
+        gain = (expert.filtered(tones(bins)).square().mean(-1) / tones(bins).square().mean(-1, keepdim=True)).sqrt()
+    assert expert.magnitude_response().shape == (2, N_BINS)
+    torch.testing.assert_close(gain, expert.magnitude_response()[:, bins].T.detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_the_initial_filters_cover_the_frequencies_in_order():
@@ -327,3 +339,22 @@ def test_positions_are_added_and_the_order_of_rows_matters(relational):
 def test_without_positions_the_blocks_only_permute(relational):
     tokens, order = torch.randn(2, 32, 8), torch.randperm(32)
     torch.testing.assert_close(relational.blocks(tokens[:, order]), relational.blocks(tokens)[:, order])
+
+
+def test_the_attention_shown_is_the_attention_used(relational):
+    """With it in place of the fused kernel, a block's output is the same."""
+    x = torch.randn(3, N_INPUTS)
+    tokens, shown = relational.tokens(x), relational.attention(x)
+    assert shown.shape == (3, 2, 32, 32)
+    torch.testing.assert_close(shown.sum(-1), torch.ones(3, 2, 32))
+    for i, block in enumerate(relational.blocks):
+        attention = block.attention(tokens)  # B H T T
+        torch.testing.assert_close(attention.mean(1), shown[:, i])
+        mixed = tokens + block.project((attention @ block.heads(tokens)[2]).transpose(1, 2).flatten(2))
+        tokens, by_hand = block(tokens), mixed + block.mlp(block.norm_mlp(mixed))
+        torch.testing.assert_close(tokens, by_hand)
+
+
+def test_equal_keys_get_equal_attention(relational):
+    attention = relational.blocks[0].attention(torch.randn(1, 1, 8).expand(1, 32, 8))
+    torch.testing.assert_close(attention, torch.full((1, 4, 32, 32), 1 / 32))

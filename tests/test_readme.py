@@ -28,6 +28,10 @@ def test_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prediction = names["prediction"]
     assert isinstance(prediction, Prediction)
     assert prediction.expert_logits.shape == (4, 10)
+    exec(block("WhatIf"), names)
+    muted = names["muted"]
+    assert isinstance(muted, Prediction)
+    assert muted.routing_weights[0] == 0
 
 
 def test_an_expert_of_ones_own() -> None:
