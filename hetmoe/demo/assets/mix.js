@@ -17,8 +17,8 @@ function among(free, learned, routing, temperature) {
   const first = free.reduce((best, i) => (learned[i] > learned[best] ? i : best));
   const raw = learned.map((weight, i) => {
     if (!free.includes(i)) return 0;
-    if (routing === "uniform") return 1;
     if (routing === "top-1") return i === first ? 1 : 0;
+    if (routing === "uniform" || !learned[first]) return 1; // the router may have nothing for any of them
     return (weight / learned[first]) ** (1 / temperature);
   });
   const sum = raw.reduce((a, b) => a + b);

@@ -107,7 +107,8 @@ const hm = {
     return `${Math.round(100 * fraction)}\u202f%`;
   },
   signed(number) {
-    return `${number < 0 ? "−" : "+"}${Math.abs(number).toFixed(1)}`;
+    const text = Math.abs(number).toFixed(1);
+    return text === "0.0" ? text : `${number < 0 ? "−" : "+"}${text}`;
   },
 };
 window.hm = hm;
