@@ -171,6 +171,7 @@ function laneNode(modality) {
   const updateConsole = modality === props.modalities[0] ? consoleNode(several ? results : routingSection) : () => {};
   const [answerSection] = section("answer", "The answer");
   const answer = rows(answerSection, "hm-bars", answerRow(modality));
+  const nobody = hm.make("p", "hm-agreement", answerSection, "Everyone is muted: nobody answers.");
   const [whySection, whyHeading] = section("why", "Why");
   const why = rows(whySection, "hm-bars", whyRow);
   const agree = hm.make("p", "hm-agreement", whySection);
@@ -183,6 +184,7 @@ function laneNode(modality) {
     routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i] })));
     updateConsole();
     node.classList.toggle("hm-nobody", !mixed.answers);
+    nobody.hidden = mixed.answers;
     answer(
       mixed.order
         .slice(0, several ? 3 : 5)
