@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
 
 from tests.browser.hand import Hand
 
@@ -14,8 +14,7 @@ SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chro
 EXAMPLES = Path(__file__).parents[2] / "hetmoe" / "demo" / "examples"
 
 
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
+def launch(playwright: Playwright) -> Browser:
     """The system's Chromium, or else Playwright's own, with a camera and a microphone that keeps saying "yes"."""
     spoken = next(EXAMPLES.glob("speech-*-yes.wav"))
     arguments = [
@@ -27,8 +26,13 @@ def browser() -> Iterator[Browser]:
         f"--use-file-for-fake-audio-capture={spoken}",
     ]
     system = next(filter(None, map(shutil.which, SYSTEM_BROWSERS)), None)
+    return playwright.chromium.launch(executable_path=system, args=arguments)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=system, args=arguments)
+        browser = launch(playwright)
         yield browser
         browser.close()
 

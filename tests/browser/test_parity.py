@@ -38,7 +38,7 @@ def prediction_of(lane: dict[str, Any]) -> Prediction:
 
 
 def test_what_ifs_are_those_of_the_library(hand: Hand) -> None:
-    cases = [
+    cases: list[dict[str, Any]] = [
         {"routing": routing, "temperature": temperature, "shares": shares}
         for routing, temperature, shares in product(("learned", "uniform", "top-1"), (0.25, 1, 3), SHARES)
     ]
