@@ -1,0 +1,26 @@
+"""What axe-core, which knows the rules of WCAG, finds on the page: nothing, of any kind."""
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from tests.browser.hand import Hand
+
+TABS = ("Picture", "Sound", "Digit", "Evidence")
+
+
+def violations(hand: Hand) -> list[str]:
+    result = Axe().run(hand.page).response
+    assert len(result["passes"]) > 20  # it has looked
+    return [f"{v['id']}: {node['target']}" for v in result["violations"] for node in v["nodes"]]
+
+
+@pytest.mark.parametrize("width", [375, 1280])
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_rule_is_broken_in_any_tab(open_page: Callable[..., Hand], theme: str, width: int) -> None:
+    hand = open_page(color_scheme=theme, viewport={"width": width, "height": 800})
+    for tab in TABS:
+        hand.page.get_by_role("tab", name=tab).click()
+        hand.page.wait_for_timeout(1000)  # what is drawn late
+        assert violations(hand) == [], tab
