@@ -8,12 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hetmoe.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES, N_INPUTS
+from hetmoe.familiarity import Usual, distance, unfamiliarity
+from hetmoe.inference import Predictor, choose_device
 from tests.evaluations import repeated
-from tests.tiny import copy_of_data, tiny_checkpoint
+from tests.tiny import SAMPLES, copy_of_data, tiny_checkpoint
 from training import foreign
 from training.data import LABELS, Data, load_splits
 from training.foreign import foreign_inputs, scribble, tone
@@ -82,13 +85,16 @@ def test_the_file_says_what_the_models_say(tmp_path: Path, data_dir: Path, data:
             assert shared["labels"] == list(LABELS[modality])
             assert shared["n"] == {"test": len(e.labels), "validation": len(validation[modality].labels)}
             assert (numbers(shared["true"]) == e.labels).all()
+            usual = Usual(*(np.array(shared["familiarity"][key]) for key in ("mean", "precision")))
+            flagged = distance(data.test.inputs[modality], usual) > shared["familiarity"]["threshold"]
+            assert shared["familiarity"]["flagged"]["test"] == pytest.approx(flagged.mean(), abs=1e-4)
             assert ((numbers(of["predicted"]) == e.labels) == e.correct).all()
             routing = numbers(of["routing"]).reshape(len(e.labels), 4) / 255
             assert np.abs(routing - e.routing_weights).max() <= 0.5 / 255 + 1e-6
             assert of["mean_routing"] == pytest.approx(e.routing_weights.mean(0), rel=1e-4)
             assert cooled(validation[modality], of["temperature"]).loss <= validation[modality].loss + 1e-6
-            usual = energy(validation[modality].logits)
-            assert of["energy"]["quantiles"]["50"] == pytest.approx(np.median(usual), rel=1e-4)
+            median = np.median(energy(validation[modality].logits))
+            assert of["energy"]["quantiles"]["50"] == pytest.approx(median, rel=1e-4)
             threshold = of["energy"]["threshold"]
             assert threshold == of["energy"]["quantiles"]["95"]
             assert of["energy"]["flagged"]["test"] == pytest.approx((energy(e.logits) > threshold).mean(), rel=1e-4)
@@ -98,13 +104,17 @@ def test_foreign_inputs_are_encoded_and_the_halves_differ(data_dir: Path, data: 
     halves = {split: foreign_inputs(data_dir, data, split) for split in ("validation", "test")}
     again = foreign_inputs(data_dir, data, "test")
     assert set(halves["test"]) == set(MODALITIES)
-    assert set(halves["test"]["temporal"]) == {"white noise", "pure tones"}  # the tiny data have no other words
+    assert set(halves["test"]["temporal"]) == {
+        "white noise",
+        "pure tones",
+        "chords",
+    }  # the tiny data have no other words
     for modality, kinds in halves["test"].items():
         for kind, x in kinds.items():
             assert x.shape == (len(x), N_INPUTS) and x.dtype == np.float32 and len(x)
             assert np.isfinite(x).all()
             assert (x == again[modality][kind]).all()
-            if kind != "one grey":
+            if kind not in ("one grey", "letters", "chords"):
                 assert not np.array_equal(x, halves["validation"][modality][kind])
     shuffled, pictures = halves["test"]["spatial"]["shuffled pixels"], data.test.inputs["spatial"]
     assert (np.sort(shuffled, 1) == np.sort(pictures[: len(shuffled)], 1)).all()
@@ -152,6 +162,9 @@ def test_what_does_not_fit_is_refused_before_anything_is_measured(tmp_path: Path
 def test_published_landscape_is_of_the_published_checkpoints() -> None:
     content = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))
     assert set(content["models"]) == set(CONFIGURATIONS)
+    for modality, of in content["modalities"].items():
+        assert of["familiarity"]["threshold"] == of["familiarity"]["quantiles"]["95"] > 3
+        assert 0.02 < of["familiarity"]["flagged"]["test"] < 0.1, modality
     for name, model in content["models"].items():
         checkpoint = load_checkpoint(ROOT / "weights" / f"replica-{name}.safetensors")
         assert model["provenance"] == {key: checkpoint.provenance[key] for key in ("commit", "seed")}
@@ -162,3 +175,22 @@ def test_published_landscape_is_of_the_published_checkpoints() -> None:
             assert right.mean() == pytest.approx(checkpoint.metrics[f"test/{modality}/accuracy"], abs=2 / n)
             assert numbers(of["routing"]).reshape(n, 4).mean(0) / 255 == pytest.approx(of["mean_routing"], abs=2e-3)
             assert of["energy"]["flagged"]["test"] < 0.1
+
+
+def test_the_page_can_tell_noise_and_digits_from_pictures() -> None:
+    content = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))["modalities"]["spatial"]
+    familiarity = content["familiarity"]
+    usual = Usual(np.array(familiarity["mean"]), np.array(familiarity["precision"]))
+    predictor = Predictor(tiny_checkpoint(), choose_device("cpu"))
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32), np.uint8)
+    foreign_images: list[Image.Image | Path] = [
+        SAMPLES / "mnist-00002-1.png",
+        Image.fromarray(noise),
+        Image.new("L", (32, 32), 128),
+    ]
+    known_images = sorted(SAMPLES.glob("cifar10-*.png"))
+    assert content["foreign_by"] == "familiarity" and known_images
+    for image in foreign_images:
+        assert unfamiliarity(predictor.picture(image), usual) > familiarity["threshold"]
+    for path in known_images:
+        assert unfamiliarity(predictor.picture(path), usual) < familiarity["threshold"]

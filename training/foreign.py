@@ -1,13 +1,13 @@
 """Foreign inputs: what a person can give to the page and no model was trained on, through the page's own encodings.
 
-They say whether the page would notice. There are two disjoint sets of the random and of the real ones: `validation`, to
-choose a method by, and `test`, to report on the chosen one.
+They say whether the page would notice. The set `validation` is to choose a method by, `test` to report on the chosen
+one: other inputs of the same kinds, and further kinds (letters, chords) that no choice was made by.
 """
 
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import CubicSpline
 
 from hetmoe.encoding import (
@@ -23,7 +23,8 @@ from training.data import DATA_SETS, WORDS, Data
 
 N = 500  # of each kind, where there are as many
 TONES = 80, 4_000  # Hz, from a hum to a whistle
-PAD = 280  # pixels, of a drawn scribble
+PAD = 280  # pixels, of a drawing
+LETTERS = "ABCDEFGHJKMNPQRTUVWXY"  # I, L, O, S and Z could be digits
 
 Foreign = dict[str, dict[str, np.ndarray]]  # modality -> kind -> (n, 1024) float32, encoded, not standardised
 
@@ -58,6 +59,11 @@ def foreign_inputs(root: Path, data: Data, split: str) -> Foreign:
         "pure tones": [tone(generator) for _ in range(N)],
         "other words": [open_recording(path)[0] for path in _other_words(root, split)],
     }
+    if split == "test":
+        letters = [letter(generator) for _ in range(N)]
+        foreign["spatial"]["letters"] = np.stack([encode_picture(image) for image in letters])
+        foreign["relational"]["letters"] = _digits(letters)
+        recordings["chords"] = [chord(generator) for _ in range(N)]
     for kind, samples in recordings.items():
         encoded = [encode_recording(one, SAMPLE_RATE) for one in samples]
         for modality in encoded[0] if encoded else ():
@@ -69,6 +75,20 @@ def tone(generator: np.random.Generator) -> np.ndarray:
     """(16000,) a second of a sine of random frequency (evenly on a logarithmic scale) and phase."""
     frequency = np.exp(generator.uniform(*np.log(TONES)))
     return np.sin(2 * np.pi * (frequency * np.arange(SAMPLE_RATE) / SAMPLE_RATE + generator.random()))
+
+
+def chord(generator: np.random.Generator) -> np.ndarray:
+    """(16000,) three tones struck together, dying away."""
+    return sum(tone(generator) for _ in range(3)) * np.exp(-3 * np.arange(SAMPLE_RATE) / SAMPLE_RATE)
+
+
+def letter(generator: np.random.Generator) -> Image.Image:
+    """A letter that is not like a digit, a little askew, black on white."""
+    image = Image.new("L", (PAD, PAD), "white")
+    name = LETTERS[generator.integers(len(LETTERS))]
+    font = ImageFont.load_default(generator.uniform(PAD / 2, PAD))
+    ImageDraw.Draw(image).text((PAD / 2, PAD / 2), name, "black", font, anchor="mm")
+    return image.rotate(generator.uniform(-15, 15), Image.Resampling.BILINEAR, fillcolor="white")
 
 
 def scribble(generator: np.random.Generator) -> Image.Image:

@@ -3,7 +3,10 @@
     {"modalities": {modality: {
          "labels":     [C class names],
          "n":          {"validation": int, "test": int},
-         "true":       classes of the test inputs, base64 of (n,) uint8}},
+         "true":       classes of the test inputs, base64 of (n,) uint8
+         "familiarity": {"mean": [3], "precision": [3][3], "threshold", "quantiles", "flagged"}
+         "foreign_by": "familiarity" or "energy", whose threshold is to tell a foreign input of this modality; null for
+                       the waveform: whether a recording is foreign, its spectrum tells}},
      "models": {configuration: {
          "experts":    [E names],
          "provenance": {"commit", "seed"} of the checkpoint,
@@ -13,11 +16,13 @@
              "mean_routing":   [E], mean of g over the test inputs
              "temperature":    T, by which the mixture's logits are to be divided for calibrated probabilities
              "ece_before", "ece_after":  expected calibration error on the test inputs, of T = 1 and of T
-             "energy":         {"threshold": float, "quantiles": {"5": float, ... "95"}, "flagged": {kind: share}}}}}}}
+             "energy":         {"threshold": float, "quantiles": {"5": float, ... "95"},
+                                "flagged": {"test" or kind: share}}}}}}}
 
 Energy: -logsumexp of the mixture's logits (Liu et al. 2020, "Energy-based Out-of-distribution Detection"); the higher,
-the less the model has seen the like. The threshold is that of 5 % false alarms on the validation inputs; `flagged` are
-the shares above it of the test inputs and of foreign inputs (training.foreign), their test half.
+the less the model has seen the like. Familiarity: hetmoe.familiarity, with the Usual of the training inputs. Threshold:
+that of 5 % false alarms on the validation inputs, whose quantiles are given. Flagged: the shares above it of the test
+inputs and of foreign inputs (training.foreign).
 Temperature: minimises the negative log-likelihood of the validation inputs (Guo et al. 2017, "On Calibration of Modern
 Neural Networks"). The calibration error is that of training.audit_measures.
 """
@@ -34,6 +39,7 @@ from scipy.special import logsumexp
 
 from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from hetmoe.encoding import standardise
+from hetmoe.familiarity import Usual, distance, traits
 from training.audit_measures import audit, measurements
 from training.data import LABELS, Data, data_folder, load_splits
 from training.foreign import Foreign, foreign_inputs
@@ -42,6 +48,12 @@ from training.loop import Evaluation, evaluate, predict, write_text
 QUANTILES = (5, 25, 50, 75, 95)  # per cent
 FALSE_ALARMS = 0.05
 TEMPERATURES = 0.05, 20.0
+FOREIGN_BY: dict[str, str | None] = {  # chosen in training.familiarity_choices
+    "spatial": "familiarity",
+    "temporal": None,
+    "spectral": "familiarity",
+    "relational": "energy",
+}
 
 
 def landscape_command(weights: Path, data_dir: Path | None, device: str, results: Path) -> Path:
@@ -69,6 +81,8 @@ def landscape_command(weights: Path, data_dir: Path | None, device: str, results
                 "labels": names,
                 "n": {"validation": len(data.validation.labels[modality]), "test": len(data.test.labels[modality])},
                 "true": _base64(data.test.labels[modality]),
+                "familiarity": _familiarity(modality, data, foreign[modality]),
+                "foreign_by": FOREIGN_BY[modality],
             }
             for modality, names in LABELS.items()
         },
@@ -116,9 +130,9 @@ def _model(checkpoint: Checkpoint, data: Data, foreign: Foreign) -> dict[str, An
                 "temperature": _short(temperatures[modality]),
                 "ece_before": _short(before[modality]["ece"].value),
                 "ece_after": _short(after[modality]["ece"].value),
-                "energy": _energies(
-                    validation[modality],
-                    {"test": e.logits, **_answers(checkpoint, modality, foreign[modality])},
+                "energy": _scale(
+                    energy(validation[modality].logits),
+                    {"test": energy(e.logits), **_energies(checkpoint, modality, foreign[modality])},
                 ),
             }
             for modality, e in test.items()
@@ -126,19 +140,39 @@ def _model(checkpoint: Checkpoint, data: Data, foreign: Foreign) -> dict[str, An
     }
 
 
-def _answers(checkpoint: Checkpoint, modality: str, foreign: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """kind -> (n, C) mixture logits"""
+def usual_of(x: np.ndarray) -> Usual:
+    """What is usual among (n, 1024) encoded inputs."""
+    of = np.concatenate([traits(chunk) for chunk in np.array_split(x, len(x) // 4096 + 1)])
+    return Usual(of.mean(0), np.linalg.inv(np.cov(of.T)))
+
+
+def _familiarity(modality: str, data: Data, foreign: dict[str, np.ndarray]) -> dict[str, Any]:
+    usual = usual_of(data.train.inputs[modality])
+    others = {"test": data.test.inputs[modality], **foreign}
+    return {
+        "mean": [_short(x) for x in usual.mean],
+        "precision": [[_short(x) for x in row] for row in usual.precision],
+        **_scale(
+            distance(data.validation.inputs[modality], usual), {kind: distance(x, usual) for kind, x in others.items()}
+        ),
+    }
+
+
+def _energies(checkpoint: Checkpoint, modality: str, foreign: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """kind -> (n,)"""
     statistics = checkpoint.statistics[modality]
-    return {kind: predict(checkpoint.model, standardise(x, statistics), modality)[0] for kind, x in foreign.items()}
+    return {
+        kind: energy(predict(checkpoint.model, standardise(x, statistics), modality)[0]) for kind, x in foreign.items()
+    }
 
 
-def _energies(validation: Evaluation, others: dict[str, np.ndarray]) -> dict[str, Any]:
-    usual = energy(validation.logits)
-    threshold = _short(np.quantile(usual, 1 - FALSE_ALARMS))
+def _scale(validation: np.ndarray, others: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Threshold, quantiles and who is flagged, of a score that is high for foreign inputs; (n,) of each."""
+    threshold = _short(np.quantile(validation, 1 - FALSE_ALARMS))
     return {
         "threshold": threshold,
-        "quantiles": {str(q): _short(np.percentile(usual, q)) for q in QUANTILES},
-        "flagged": {kind: _short((energy(logits) > threshold).mean()) for kind, logits in others.items()},
+        "quantiles": {str(q): _short(np.percentile(validation, q)) for q in QUANTILES},
+        "flagged": {kind: _short((scores > threshold).mean()) for kind, scores in others.items()},
     }
 
 
