@@ -27,6 +27,7 @@ from training.grid import (
     in_processes,
     run_grid,
 )
+from training.landscape import landscape_command
 from training.plan import MakePlan, execute
 from training.realdata_tables import realdata_report
 from training.report import write_report
@@ -83,6 +84,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     command.add_argument("--device", choices=DEVICES, default="auto")
     command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
     command.add_argument("--output", type=Path, default=PROJECT, help="folder for results (default: this project)")
+    help = "where the test inputs lie among a checkpoint's experts, and what is unlike them all, for the page"
+    command = commands.add_parser("landscape", help=help)
+    command.add_argument("--device", choices=DEVICES, default="auto")
+    command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
+    command.add_argument("--output", type=Path, default=PROJECT, help="folder of results and weights (default: this)")
     status = commands.add_parser("status", help="what is done, running, interrupted, failed, waiting")
     status.add_argument("experiment", nargs="?", choices=list(GRIDS), metavar="EXPERIMENT", help="default: all")
     status.add_argument("--output", type=Path, default=PROJECT, help="folder of results (default: this project)")
@@ -203,6 +209,12 @@ def run_audit(options: argparse.Namespace) -> int:
     return 0
 
 
+def run_landscape(options: argparse.Namespace) -> int:
+    results, device = options.output / "training" / "results", str(choose_device(options.device))
+    print(f"wrote {landscape_command(options.output / 'weights', options.data_dir, device, results)}", file=sys.stderr)
+    return 0
+
+
 def run_status(options: argparse.Namespace) -> int:
     for name in [options.experiment] if options.experiment else GRIDS:
         for runs in GRIDS[name]:
@@ -227,6 +239,7 @@ COMMANDS = {
     "controls": run_controls,
     "synthetic": run_synthetic,
     "audit": run_audit,
+    "landscape": run_landscape,
     "status": run_status,
     "report": run_report,
 }

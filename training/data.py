@@ -96,13 +96,18 @@ class DataSet(NamedTuple):
     encode: Callable[[Any], dict[str, np.ndarray]]  # item → modality → (1024,) float32
 
 
+def data_folder(data_dir: Path | None = None) -> Path:
+    """`data_dir`, or else the environment variable HETMOE_DATA, or else `data` in the working directory."""
+    return data_dir or Path(os.environ.get("HETMOE_DATA") or "data")
+
+
 def load_splits(data_dir: Path | None = None, download: bool = True) -> Data:
     """The encoded data sets; the first call downloads and encodes them (a minute), later calls take no time.
 
-    data_dir: the data folder, or else the environment variable HETMOE_DATA, or else `data` in the working directory
+    data_dir: as for `data_folder`
     Raises DataError if a data set is neither there nor can be downloaded, or is damaged.
     """
-    root = data_dir or Path(os.environ.get("HETMOE_DATA") or "data")
+    root = data_folder(data_dir)
     for data_set in DATA_SETS:
         _provide(data_set, root, download)
     key = _cache_key(root)

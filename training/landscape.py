@@ -1,0 +1,185 @@
+"""`python -m training landscape`: what the page needs to say where an input lies, as results/landscape.json.
+
+    {"modalities": {modality: {
+         "labels":     [C class names],
+         "n":          {"validation": int, "test": int},
+         "true":       classes of the test inputs, base64 of (n,) uint8
+         "familiarity": {"mean": [3], "precision": [3][3], "threshold", "quantiles", "flagged"}
+         "foreign_by": "familiarity" or "energy", whose threshold is to tell a foreign input of this modality; null for
+                       the waveform: whether a recording is foreign, its spectrum tells}},
+     "models": {configuration: {
+         "experts":    [E names],
+         "provenance": {"commit", "seed"} of the checkpoint,
+         "modalities": {modality: {
+             "routing":        routing weights g of the test inputs in their order, base64 of (n, E) uint8, round(255 g)
+             "predicted":      classes that the mixture takes them for, base64 of (n,) uint8
+             "mean_routing":   [E], mean of g over the test inputs
+             "temperature":    T, by which the mixture's logits are to be divided for calibrated probabilities
+             "ece_before", "ece_after":  expected calibration error on the test inputs, of T = 1 and of T
+             "energy":         {"threshold": float, "quantiles": {"5": float, ... "95"},
+                                "flagged": {"test" or kind: share}}}}}}}
+
+Energy: -logsumexp of the mixture's logits (Liu et al. 2020, "Energy-based Out-of-distribution Detection"); the higher,
+the less the model has seen the like. Familiarity: hetmoe.familiarity, with the Usual of the training inputs. Threshold:
+that of 5 % false alarms on the validation inputs, whose quantiles are given. Flagged: the shares above it of the test
+inputs and of foreign inputs (training.foreign).
+Temperature: minimises the negative log-likelihood of the validation inputs (Guo et al. 2017, "On Calibration of Modern
+Neural Networks"). The calibration error is that of training.audit_measures.
+"""
+
+import json
+from base64 import b64encode
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
+
+from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint
+from hetmoe.encoding import standardise
+from hetmoe.familiarity import Usual, distance, traits
+from training.audit_measures import audit, measurements
+from training.data import LABELS, Data, data_folder, load_splits
+from training.foreign import Foreign, foreign_inputs
+from training.loop import Evaluation, evaluate, predict, write_text
+
+QUANTILES = (5, 25, 50, 75, 95)  # per cent
+FALSE_ALARMS = 0.05
+TEMPERATURES = 0.05, 20.0
+FOREIGN_BY: dict[str, str | None] = {  # chosen in training.familiarity_choices
+    "spatial": "familiarity",
+    "temporal": None,
+    "spectral": "familiarity",
+    "relational": "energy",
+}
+
+
+def landscape_command(weights: Path, data_dir: Path | None, device: str, results: Path) -> Path:
+    """Writes `results`/landscape.json, whole or not at all, on every checkpoint in the folder `weights`.
+
+    Raises CheckpointError, before anything is measured, for a file that cannot be read, has other labels than the data
+    or is of the same configuration as another, and if there is none; DataError.
+    """
+    checkpoints: dict[str, Checkpoint] = {}
+    for path in sorted(weights.glob("*.safetensors")):
+        checkpoint = load_checkpoint(path, device)
+        if checkpoint.labels != LABELS:
+            raise CheckpointError(f"{path} has other labels than the test sets, which therefore are not its landscape")
+        configuration = checkpoint.provenance["configuration"]
+        if configuration in checkpoints:
+            raise CheckpointError(f"{path} is {configuration}, as another one in its folder; please remove one of them")
+        checkpoints[configuration] = checkpoint
+    if not checkpoints:
+        raise CheckpointError(f"there are no checkpoints in {weights}: `python -m training realdata` makes them")
+    data = load_splits(data_dir)
+    foreign = foreign_inputs(data_folder(data_dir), data, "test")
+    content = {
+        "modalities": {
+            modality: {
+                "labels": names,
+                "n": {"validation": len(data.validation.labels[modality]), "test": len(data.test.labels[modality])},
+                "true": _base64(data.test.labels[modality]),
+                "familiarity": _familiarity(modality, data, foreign[modality]),
+                "foreign_by": FOREIGN_BY[modality],
+            }
+            for modality, names in LABELS.items()
+        },
+        "models": {name: _model(checkpoint, data, foreign) for name, checkpoint in checkpoints.items()},
+    }
+    write_text(results / "landscape.json", json.dumps(content, separators=(",", ":")) + "\n")
+    return results / "landscape.json"
+
+
+def energy(logits: np.ndarray) -> np.ndarray:
+    """(n, C) mixture logits -> (n,)"""
+    return -logsumexp(logits.astype(np.float64), axis=1)
+
+
+def temperature(e: Evaluation) -> float:
+    """The temperature of the smallest cross-entropy, between 0.05 and 20."""
+
+    def loss(log_temperature: float) -> float:
+        return cooled(e, np.exp(log_temperature)).loss
+
+    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
+
+
+def cooled(e: Evaluation, by: float) -> Evaluation:
+    """With its logits divided by the temperature `by`."""
+    return replace(e, logits=e.logits / np.float32(by))
+
+
+def _model(checkpoint: Checkpoint, data: Data, foreign: Foreign) -> dict[str, Any]:
+    validation, test = (evaluate(checkpoint.model, split, checkpoint.statistics) for split in data[1:3])
+    temperatures = {modality: temperature(e) for modality, e in validation.items()}
+    experts = checkpoint.model.config.expert_labels()
+    before, after = (
+        measurements(audit(evaluations, experts, LABELS))
+        for evaluations in (test, {modality: cooled(e, temperatures[modality]) for modality, e in test.items()})
+    )
+    return {
+        "experts": experts,
+        "provenance": {name: checkpoint.provenance[name] for name in ("commit", "seed")},
+        "modalities": {
+            modality: {
+                "routing": _base64(np.rint(255 * e.routing_weights)),
+                "predicted": _base64(e.logits.argmax(1)),
+                "mean_routing": [_short(g) for g in e.routing_weights.mean(0, dtype=np.float64)],
+                "temperature": _short(temperatures[modality]),
+                "ece_before": _short(before[modality]["ece"].value),
+                "ece_after": _short(after[modality]["ece"].value),
+                "energy": _scale(
+                    energy(validation[modality].logits),
+                    {"test": energy(e.logits), **_energies(checkpoint, modality, foreign[modality])},
+                ),
+            }
+            for modality, e in test.items()
+        },
+    }
+
+
+def usual_of(x: np.ndarray) -> Usual:
+    """What is usual among (n, 1024) encoded inputs."""
+    of = np.concatenate([traits(chunk) for chunk in np.array_split(x, len(x) // 4096 + 1)])
+    return Usual(of.mean(0), np.linalg.inv(np.cov(of.T)))
+
+
+def _familiarity(modality: str, data: Data, foreign: dict[str, np.ndarray]) -> dict[str, Any]:
+    usual = usual_of(data.train.inputs[modality])
+    others = {"test": data.test.inputs[modality], **foreign}
+    return {
+        "mean": [_short(x) for x in usual.mean],
+        "precision": [[_short(x) for x in row] for row in usual.precision],
+        **_scale(
+            distance(data.validation.inputs[modality], usual), {kind: distance(x, usual) for kind, x in others.items()}
+        ),
+    }
+
+
+def _energies(checkpoint: Checkpoint, modality: str, foreign: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """kind -> (n,)"""
+    statistics = checkpoint.statistics[modality]
+    return {
+        kind: energy(predict(checkpoint.model, standardise(x, statistics), modality)[0]) for kind, x in foreign.items()
+    }
+
+
+def _scale(validation: np.ndarray, others: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Threshold, quantiles and who is flagged, of a score that is high for foreign inputs; (n,) of each."""
+    threshold = _short(np.quantile(validation, 1 - FALSE_ALARMS))
+    return {
+        "threshold": threshold,
+        "quantiles": {str(q): _short(np.percentile(validation, q)) for q in QUANTILES},
+        "flagged": {kind: _short((scores > threshold).mean()) for kind, scores in others.items()},
+    }
+
+
+def _base64(x: np.ndarray) -> str:
+    return b64encode(x.astype(np.uint8).tobytes()).decode()
+
+
+def _short(x: float) -> float:
+    """Six digits."""
+    return float(f"{x:.6g}")
