@@ -4,7 +4,7 @@ import numpy as np
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES
-from training.audit_measures import audit
+from training.audit.measures import audit
 from training.loop import Evaluation
 from training.results import Row, Run
 

@@ -12,9 +12,9 @@ from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE
 from tests.evaluations import CLASSES, EXPERTS, RUN, evaluation, repeated, rows_of
 from tests.tiny import copy_of_data, tiny_checkpoint, tiny_config
-from training.audit import audit_command, audit_table
-from training.audit_measures import Measurement, audit, measurements, parts
-from training.audit_verdicts import (
+from training.audit.command import audit_command, audit_table
+from training.audit.measures import Measurement, audit, measurements, parts
+from training.audit.verdicts import (
     CALIBRATED,
     CHECKS,
     CLASSES_ALIKE,

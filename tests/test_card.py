@@ -9,8 +9,8 @@ from hetmoe.checkpoint import Checkpoint
 from hetmoe.config import CONFIGURATIONS
 from tests.results import write_results
 from tests.tiny import tiny_checkpoint
-from training.card import DATA_SETS, card, write_card
-from training.realdata_tables import gain_text, realdata_table
+from training.report.card import DATA_SETS, card, write_card
+from training.report.realdata_tables import gain_text, realdata_table
 from training.results import ResultsError, Row, read
 
 ROOT = Path(__file__).parents[1]
@@ -67,7 +67,7 @@ def test_published_card_is_that_of_the_published_files() -> None:
     text = (ROOT / "weights" / "README.md").read_text(encoding="utf-8")
     files = list((ROOT / "weights").glob("*.safetensors"))
     assert len(files) == len(CONFIGURATIONS)
-    assert "is not known" not in text  # of the data: see DATA_SETS in training/card.py
+    assert "is not known" not in text  # of the data: see DATA_SETS in training/report/card.py
     assert all(f"`{path.name}`" in text for path in files)
     assert realdata_table(read(ROOT / "training" / "results" / "realdata.csv")) in text
 

@@ -10,12 +10,12 @@ import pytest
 from hetmoe.encoding import MODALITIES
 from tests.made_up import CONTROL_SEEDS, Accuracy, Error, about, control_rows, rows_of, synthetic_rows
 from training.__main__ import parse
-from training.claims import claims
-from training.comparison import Results
-from training.criteria import PERCENT, TIMES, Claim, Criterion, Outcome, criterion, varies_less, verdict
-from training.findings import PAPER_REDUCTION
-from training.questions import questions
-from training.realdata_claims import specialisation
+from training.report.claims import claims
+from training.report.comparison import Results
+from training.report.criteria import PERCENT, TIMES, Claim, Criterion, Outcome, criterion, varies_less, verdict
+from training.report.findings import PAPER_REDUCTION
+from training.report.questions import questions
+from training.report.realdata_claims import specialisation
 from training.results import Row, Run
 
 NOTHING = Results([], [], [], [], [], [], [])

@@ -8,7 +8,7 @@ from scipy import stats
 
 from tests.made_up import synthetic_rows
 from tests.results import write_results
-from training.comparison import Results, estimate, mean_of, paired, relative, select, slopes, wilcoxon_floor
+from training.report.comparison import Results, estimate, mean_of, paired, relative, select, slopes, wilcoxon_floor
 from training.results import ResultsError
 
 

@@ -15,9 +15,9 @@ from hetmoe.demo.colours import on_dark
 from hetmoe.encoding import MODALITIES
 from tests.figures import cells, plain, subtitle, texts, title, trace
 from tests.results import ACCURACY, SEEDS, WEIGHTS, write_results
-from training.comparison import Results
 from training.figures import all_figures, page_figures, write_figures
 from training.figures.realdata import FIGURES, by_modality, by_seed, overall, radar, routing_weights, training_curves
+from training.report.comparison import Results
 from training.results import CURVE_COLUMNS, ResultsError, Row, read
 from training.slide import HEIGHT, INK, SCALE, WIDTH, CannotDraw, to_page
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hetmoe import CONFIGURATIONS, EXPERTS, HetMoE, Prediction
-from training.findings import summary
+from training.report.findings import summary
 from training.results import RESULTS, read
 
 ROOT = Path(__file__).parents[1]

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.results import ACCURACY, write_results
-from training.findings import PAPER_ACCURACY, relative_gain
-from training.realdata_tables import airplane_text, gain_text, realdata_report, realdata_table, routing_table
+from training.report.findings import PAPER_ACCURACY, relative_gain
+from training.report.realdata_tables import airplane_text, gain_text, realdata_report, realdata_table, routing_table
 from training.results import Row, read
 
 

@@ -13,12 +13,12 @@ from tests.made_up import about, control_rows, synthetic_rows
 from tests.results import write_results
 from tests.test_card import checkpoint
 from training.__main__ import main, parse
-from training.claims import claims
-from training.comparison import Results
 from training.controls import CONTROLS
 from training.figures import all_figures
-from training.realdata_tables import realdata_table
-from training.report import evidence, report, write_report
+from training.report.claims import claims
+from training.report.comparison import Results
+from training.report.document import evidence, report, write_report
+from training.report.realdata_tables import realdata_table
 from training.results import RESULTS, ResultsError, read
 
 

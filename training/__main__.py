@@ -11,8 +11,7 @@ from pathlib import Path
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.inference import DEVICES, choose_device
 from training import controls, realdata, synthetic
-from training.audit import audit_command
-from training.card import write_card
+from training.audit.command import audit_command
 from training.classification import SEEDS
 from training.cluster import on_cluster
 from training.data import DataError, load_splits
@@ -29,8 +28,9 @@ from training.grid import (
 )
 from training.landscape import landscape_command
 from training.plan import MakePlan, execute
-from training.realdata_tables import realdata_report
-from training.report import write_report
+from training.report.card import write_card
+from training.report.document import write_report
+from training.report.realdata_tables import realdata_report
 from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
 from training.slide import CannotDraw
 from training.status import legend, standings, table

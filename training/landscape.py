@@ -24,7 +24,7 @@ the less the model has seen the like. Familiarity: hetmoe.familiarity, with the 
 that of 5 % false alarms on the validation inputs, whose quantiles are given. Flagged: the shares above it of the test
 inputs and of foreign inputs (training.foreign).
 Temperature: minimises the negative log-likelihood of the validation inputs (Guo et al. 2017, "On Calibration of Modern
-Neural Networks"). The calibration error is that of training.audit_measures.
+Neural Networks"). The calibration error is that of training.audit.measures.
 """
 
 import json
@@ -40,7 +40,7 @@ from scipy.special import logsumexp
 from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from hetmoe.encoding import standardise
 from hetmoe.familiarity import Usual, distance, traits
-from training.audit_measures import audit, measurements
+from training.audit.measures import audit, measurements
 from training.data import LABELS, Data, data_folder, load_splits
 from training.foreign import Foreign, foreign_inputs
 from training.loop import Evaluation, evaluate, predict, write_text

@@ -5,8 +5,8 @@ from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
-from training.comparison import Results
 from training.figures import audit, controls, realdata, synthetic
+from training.report.comparison import Results
 from training.results import ResultsError
 from training.slide import to_page, write_pngs
 

@@ -11,8 +11,8 @@ import plotly.graph_objects as go
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES
-from training.audit_measures import BINS, Measurement, Measurements, measurements, parts
-from training.audit_verdicts import extremes
+from training.audit.measures import BINS, Measurement, Measurements, measurements, parts
+from training.audit.verdicts import extremes
 from training.figures.parts import CHANCE, MARKERS, SOURCES, colour
 from training.results import Row, run_of
 from training.slide import INK, NBSP, PAPER, QUIET, SMALL, TEXT, slide

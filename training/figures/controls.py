@@ -12,10 +12,10 @@ import plotly.graph_objects as go
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.demo.colours import CONFIGURATION_COLOURS, EXPERT_COLOURS
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, paired
 from training.controls import COMPLEMENTARITY, CONTROLS
 from training.figures.parts import MARKERS, Series, Table, apart, colour, count, dots, heat_map, legend_above
-from training.findings import summary
+from training.report.comparison import BySeed, paired
+from training.report.findings import summary
 from training.results import Row, per_seed
 from training.slide import INK, QUIET, RULE, SMALL, slide
 

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from hetmoe.encoding import MODALITIES
 from training.figures.parts import CHANCE, MARKERS, SOURCES, apart, colour, count, error_bars, own_expert, routing_map
-from training.findings import (
+from training.report.findings import (
     PAPER_ACCURACY,
     PAPER_SD,
     configurations,

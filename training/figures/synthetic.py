@@ -14,7 +14,6 @@ import plotly.graph_objects as go
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.demo.colours import EXPERT_COLOURS
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, relative, select, slopes
 from training.figures.parts import (
     MARKERS,
     Series,
@@ -27,7 +26,8 @@ from training.figures.parts import (
     own_expert,
     routing_map,
 )
-from training.findings import PAPER_REDUCTION, PAPER_TEMPORAL, routing
+from training.report.comparison import BySeed, relative, select, slopes
+from training.report.findings import PAPER_REDUCTION, PAPER_TEMPORAL, routing
 from training.results import Row, per_seed, summarise
 from training.slide import INK, NBSP, QUIET, SMALL, slide
 from training.synthetic import ABLATION_BUDGET

@@ -8,8 +8,8 @@ from scipy import stats
 
 from hetmoe.config import CONFIGURATIONS, TOLERANCE
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, Estimate, mean_of, paired, relative, select, slopes, wilcoxon_floor
-from training.criteria import (
+from training.report.comparison import BySeed, Estimate, mean_of, paired, relative, select, slopes, wilcoxon_floor
+from training.report.criteria import (
     NUMBER,
     PERCENT,
     POINTS,
@@ -24,7 +24,7 @@ from training.criteria import (
     verdict,
     with_interval,
 )
-from training.findings import PAPER_REDUCTION, PAPER_TEMPORAL, p_text
+from training.report.findings import PAPER_REDUCTION, PAPER_TEMPORAL, p_text
 from training.results import Row, per_seed, summarise
 from training.synthetic import ABLATION_BUDGET, BUDGETS, HETEROGENEOUS, LONG, LONG_BUDGETS, RECIPE, SCALING_BUDGETS
 

@@ -3,10 +3,10 @@
 How: see `RULE` in training.criteria.
 """
 
-from training.comparison import Results
-from training.criteria import Claim
-from training.realdata_claims import realdata_claims
-from training.synthetic_claims import synthetic_claims
+from training.report.comparison import Results
+from training.report.criteria import Claim
+from training.report.realdata_claims import realdata_claims
+from training.report.synthetic_claims import synthetic_claims
 
 
 def claims(results: Results) -> list[Claim]:

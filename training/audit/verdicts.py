@@ -7,7 +7,7 @@ interval lies on one side of the threshold, and "undecided" where the interval c
 from math import log
 from typing import NamedTuple
 
-from training.audit_measures import Measurement, Measurements, measurements, parts
+from training.audit.measures import Measurement, Measurements, measurements, parts
 from training.results import Row
 
 

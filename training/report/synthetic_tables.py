@@ -2,14 +2,14 @@
 
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import MODALITIES
-from training.comparison import budgets, estimate, paired, slopes, wilcoxon_floor
-from training.criteria import NUMBER, PERCENT, with_interval
-from training.findings import PAPER_REDUCTION, p_text, summary
-from training.realdata_tables import weights_table
+from training.report.comparison import budgets, estimate, paired, slopes, wilcoxon_floor
+from training.report.criteria import NUMBER, PERCENT, with_interval
+from training.report.findings import PAPER_REDUCTION, p_text, summary
+from training.report.realdata_tables import weights_table
+from training.report.synthetic_claims import KNEE, Length, lengths, reductions, thousands
+from training.report.tables import MISSING, table
 from training.results import Row, Summary, per_seed
 from training.synthetic import ABLATION_BUDGET, EXPERTS, SCALING_BUDGETS
-from training.synthetic_claims import KNEE, Length, lengths, reductions, thousands
-from training.tables import MISSING, table
 
 PAIRS = (("heterogeneous", "homogeneous"), ("hybrid", "homogeneous"), ("hybrid", "heterogeneous"))
 

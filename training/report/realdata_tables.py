@@ -3,7 +3,7 @@
 from math import isnan
 
 from hetmoe.encoding import MODALITIES
-from training.findings import (
+from training.report.findings import (
     PAPER_ACCURACY,
     PAPER_AIRPLANE,
     PAPER_SD,
@@ -15,8 +15,8 @@ from training.findings import (
     seeds,
     summary,
 )
+from training.report.tables import MISSING, table
 from training.results import Row, Summary
-from training.tables import MISSING, table
 
 
 def realdata_report(rows: list[Row]) -> str:

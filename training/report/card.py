@@ -7,9 +7,9 @@ from hetmoe.checkpoint import Checkpoint, load_checkpoint
 from hetmoe.encoding import MODALITIES
 from hetmoe.model import count_parameters
 from training.data import LABELS
-from training.findings import summary
 from training.loop import write_text
-from training.realdata_tables import airplane_text, gain_text, realdata_table, routing_table
+from training.report.findings import summary
+from training.report.realdata_tables import airplane_text, gain_text, realdata_table, routing_table
 from training.results import ResultsError, Row
 
 TEMPLATE = Path(__file__).with_name("card.md")

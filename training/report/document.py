@@ -5,18 +5,18 @@ import json
 from pathlib import Path
 from typing import Any, get_args
 
-from training.audit import audit_table
-from training.claims import claims
-from training.comparison import Results
-from training.controls_tables import controls_report
-from training.criteria import RULE, Claim, Verdict
+from training.audit.command import audit_table
 from training.figures import Drawn, Section, all_figures, page_figures
 from training.loop import write_text
-from training.questions import questions
-from training.realdata_tables import realdata_report
+from training.report.claims import claims
+from training.report.comparison import Results
+from training.report.controls_tables import controls_report
+from training.report.criteria import RULE, Claim, Verdict
+from training.report.questions import questions
+from training.report.realdata_tables import realdata_report
+from training.report.synthetic_tables import synthetic_report
+from training.report.tables import table
 from training.results import ResultsError, per_seed
-from training.synthetic_tables import synthetic_report
-from training.tables import table
 
 OFFICIAL_SPEECH_TEST = 4_074  # recordings of the ten words
 

@@ -10,8 +10,8 @@ from typing import Literal, NamedTuple
 
 from scipy import stats
 
-from training.comparison import BySeed, Estimate, estimate
-from training.findings import p_text
+from training.report.comparison import BySeed, Estimate, estimate
+from training.report.findings import p_text
 from training.results import summarise
 
 SIGNIFICANT = 0.05

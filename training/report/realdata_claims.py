@@ -8,8 +8,8 @@ from scipy.special import rel_entr
 from hetmoe.config import CONFIGURATIONS, TOLERANCE
 from hetmoe.encoding import MODALITIES
 from training.classification import BUDGET
-from training.comparison import BySeed, mean_of, paired, relative
-from training.criteria import (
+from training.report.comparison import BySeed, mean_of, paired, relative
+from training.report.criteria import (
     PERCENT,
     POINTS,
     SHARE,
@@ -21,7 +21,7 @@ from training.criteria import (
     judged,
     varies_less,
 )
-from training.findings import PAPER_ACCURACY, PAPER_AIRPLANE, configurations, summary
+from training.report.findings import PAPER_ACCURACY, PAPER_AIRPLANE, configurations, summary
 from training.results import Row, per_seed
 
 EXPERTS = CONFIGURATIONS["heterogeneous"]

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, Estimate, Results, estimate, paired
-from training.controls_tables import complementary
-from training.criteria import POINTS, SHARE, Unit, with_interval
-from training.realdata_claims import (
+from training.report.comparison import BySeed, Estimate, Results, estimate, paired
+from training.report.controls_tables import complementary
+from training.report.criteria import POINTS, SHARE, Unit, with_interval
+from training.report.realdata_claims import (
     COMPUTE,
     CONVOLUTIONS,
     EXPERTS,

@@ -1,14 +1,14 @@
 """The controls in tables (Markdown), from their rows alone."""
 
 from hetmoe.encoding import MODALITIES
-from training.comparison import BySeed, estimate, mean_of, paired
 from training.controls import COMPLEMENTARITY, CONTROLS
-from training.criteria import POINTS, SHARE, with_interval
-from training.findings import summary
-from training.realdata_claims import EXPERTS, accuracy, command, muted, without
-from training.realdata_tables import mean_sd
+from training.report.comparison import BySeed, estimate, mean_of, paired
+from training.report.criteria import POINTS, SHARE, with_interval
+from training.report.findings import summary
+from training.report.realdata_claims import EXPERTS, accuracy, command, muted, without
+from training.report.realdata_tables import mean_sd
+from training.report.tables import MISSING, table
 from training.results import Row, per_seed, summarise
-from training.tables import MISSING, table
 
 
 def controls_report(rows: list[Row]) -> str:

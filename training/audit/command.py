@@ -1,19 +1,19 @@
 """`python -m training audit`: is every modality and class served, and does every expert work?
 
-What is measured, and how, is defined in training.audit_measures; the questions and their thresholds are in
-training.audit_verdicts. Here: the command, and its tables from the results file alone.
+What is measured, and how, is defined in training.audit.measures; the questions and their thresholds are in
+training.audit.verdicts. Here: the command, and its tables from the results file alone.
 """
 
 from collections.abc import Callable
 from pathlib import Path
 
 from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint
-from training.audit_measures import Measurement, audit, measurements, parts
-from training.audit_verdicts import CHECKS, Verdict, extremes, verdicts
+from training.audit.measures import Measurement, audit, measurements, parts
+from training.audit.verdicts import CHECKS, Verdict, extremes, verdicts
 from training.data import LABELS, load_splits
 from training.loop import evaluate
+from training.report.tables import MISSING, table
 from training.results import Row, Run, read, replace_run, run_of
-from training.tables import MISSING, table
 
 RUN = ("family", "configuration", "budget", "seed")  # what a checkpoint's provenance must say
 Runs = dict[str, list[Row]]  # a run's label -> its rows
