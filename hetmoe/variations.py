@@ -37,6 +37,7 @@ from hetmoe.encoding import (
 
 NOISIEST_PICTURE = 100  # grey levels, the standard deviation of the noise at strength 1
 NOISIEST_SOUND = 0.25  # of the loudest sample, the same
+LEAST = {"sound": 2 * SILENCE, "digit": MIN_CONTRAST}  # range of values below which nothing is left of a kind
 HUSHED = np.float32(1 / 16)  # 24 dB; a power of two, so that nothing is rounded
 
 
@@ -48,6 +49,7 @@ class Variation:
     sentences: dict[str, str]  # kind (picture, sound, digit) that can be varied like this → what to look for
     apply: Callable[[np.ndarray, float], np.ndarray]  # raw form, strength in [0, 1] → raw form of the same shape
     strength: float | None = None  # to start with; None: there is nothing to set
+    ends: tuple[str, str] = ("less", "more")  # what strengths 0 and 1 are called
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -61,9 +63,10 @@ class Varied(NamedTuple):
     encodings: dict[str, np.ndarray]  # modality → (1024,) float32
 
 
-def vary(kind: str, source: Source, name: str, strength: float | None = None) -> Varied:
-    """A file (path or bytes) of a kind (picture, sound or digit), changed by a variation and encoded.
+def vary(kind: str, source: Source | np.ndarray, name: str, strength: float | None = None) -> Varied:
+    """An input of a kind (picture, sound or digit), changed by a variation and encoded.
 
+    source: a file (path or bytes) or its raw form
     strength: in [0, 1], None for the variation's own; ignored by variations that have none.
     Raises InputError if the file cannot be used or nothing is left of it, ValueError for an unknown variation, one that
     this kind does not have, or a strength out of range.
@@ -77,7 +80,10 @@ def vary(kind: str, source: Source, name: str, strength: float | None = None) ->
         strength = variation.strength or 0.0
     if not 0 <= strength <= 1:  # nor is NaN
         raise ValueError(f"the strength must be between 0 and 1, not {strength}")
-    raw = variation.apply(open_raw(kind, source), strength)
+    raw = variation.apply(source if isinstance(source, np.ndarray) else open_raw(kind, source), strength)
+    if np.ptp(raw) < LEAST.get(kind, 0):
+        what = "recording" if kind == "sound" else kind
+        raise InputError(f"Nothing is left of this {what}. Please change it less.")
     return Varied(raw, encode(kind, raw))
 
 
@@ -92,14 +98,10 @@ def open_raw(kind: str, source: Source) -> np.ndarray:
 
 
 def encode(kind: str, raw: np.ndarray) -> dict[str, np.ndarray]:
-    """A raw form → modality → (1024,) float32. Raises InputError if a variation has left no ink or no sound."""
+    """A raw form → modality → (1024,) float32, for each modality that the kind is seen as."""
     if kind == "sound":
-        if np.ptp(raw) < 2 * SILENCE:
-            raise InputError("Nothing is left of this recording. Please change it less.")
         return encode_recording(raw, SAMPLE_RATE)
     if kind == "digit":
-        if np.ptp(raw) < MIN_CONTRAST:
-            raise InputError("Nothing is left of this digit. Please change it less.")
         return {"relational": row_distances(raw)}
     return {"spatial": encode_picture(Image.fromarray(raw))}
 
@@ -228,6 +230,7 @@ VARIATIONS = {
         {"sound": "Faster is higher, as on a tape: look at the spectrum stretching, and shrinking for slower."},
         _pitch,
         strength=0.75,
+        ends=("slower", "faster"),
     ),
     "hush": Variation(
         "hush",

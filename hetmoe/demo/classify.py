@@ -1,20 +1,15 @@
 """From a file to what the page shows: plain functions, tested without a browser."""
 
+import base64
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from hetmoe import variations
 from hetmoe.demo.sources import open_source
-from hetmoe.encoding import (
-    InputError,
-    encode_digit,
-    encode_picture,
-    encode_recording,
-    open_picture,
-    open_recording,
-)
+from hetmoe.encoding import InputError
 from hetmoe.inference import Prediction, Predictor
 
 # What each kind of input is seen as; a recording is seen twice.
@@ -26,30 +21,56 @@ def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
 
     Raises InputError if the file cannot be used.
     """
-    if kind == "sound":
-        return encode_recording(*open_recording(source))
-    (modality,) = MODALITIES[kind]
-    image = open_picture(source)
-    return {modality: encode_picture(image) if kind == "picture" else encode_digit(image)}
+    return variations.encode(kind, variations.open_raw(kind, source))
 
 
 def answer(predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any] | None) -> dict[str, Any]:
     """What an input component holds → what the page shows of it, by every configuration's model:
 
-    {"inputs": [lane, …], "message": None}, or, if it cannot be classified, {"inputs": [], "message": a sentence that
-    says what to do}. A lane is one modality:
+    {"inputs": [lane, …], "file": data URL of the input's raw form (a PNG or WAV file), "variation": None,
+     "message": None}, or, if it cannot be classified, {"inputs": [], "variation": None, "message": a sentence that says
+    what to do}. A lane is one modality:
 
     {"modality": str, "encoding": [float] * 1024, "labels": [str] * C,
      "models": {configuration: {"experts": [str] * E, "routing_weights": [float] * E, "expert_logits": E × C floats}}}
 
     Everything that a person then changes is mixed anew from these numbers, without asking again.
+
+    If the value also has a key "variation", {"name": one of VARIATIONS, "strength": number in [0, 1]}, the answer's
+    "variation" is {"inputs": [lane, …], "file": data URL} of the input changed like this, or, if that cannot be done,
+    {"inputs": [], "message": sentence}.
     """
     try:
-        encodings = encode(kind, open_source(kind, value))
+        raw = variations.open_raw(kind, open_source(kind, value))
     except InputError as error:
-        return {"inputs": [], "message": str(error)}
-    by_configuration = {name: predictor.predict(encodings) for name, predictor in predictors.items()}
-    return {"inputs": [_lane(modality, by_configuration) for modality in MODALITIES[kind]], "message": None}
+        return {"inputs": [], "variation": None, "message": str(error)}
+    asked = (value or {}).get("variation")
+    return {
+        **_shown(predictors, kind, variations.Varied(raw, variations.encode(kind, raw))),
+        "variation": None if asked is None else _variation(predictors, kind, raw, asked),
+        "message": None,
+    }
+
+
+def _variation(predictors: Mapping[str, Predictor], kind: str, raw: np.ndarray, asked: Any) -> dict[str, Any]:
+    """asked: whatever the browser has sent"""
+    try:
+        return _shown(predictors, kind, variations.vary(kind, raw, str(asked["name"]), float(asked["strength"])))
+    except InputError as error:
+        message = str(error)
+    except (TypeError, LookupError, ValueError, OverflowError):
+        message = "There is no such experiment for this input. Please choose another one."
+    return {"inputs": [], "message": message}
+
+
+def _shown(predictors: Mapping[str, Predictor], kind: str, varied: variations.Varied) -> dict[str, Any]:
+    by_configuration = {name: predictor.predict(varied.encodings) for name, predictor in predictors.items()}
+    mime = "audio/wav" if kind == "sound" else "image/png"
+    file = base64.b64encode(variations.as_file(kind, varied.raw)).decode()
+    return {
+        "inputs": [_lane(modality, by_configuration) for modality in MODALITIES[kind]],
+        "file": f"data:{mime};base64,{file}",
+    }
 
 
 def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]]) -> dict[str, Any]:

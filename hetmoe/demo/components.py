@@ -10,6 +10,7 @@ import gradio as gr
 from hetmoe.demo.classify import MODALITIES
 from hetmoe.demo.sources import examples
 from hetmoe.demo.theme import ASSETS, script
+from hetmoe.variations import VARIATIONS
 
 MAX_FILE_MEGABYTES = 100
 
@@ -26,17 +27,32 @@ def make_input(kind: str) -> gr.HTML:
         js_on_load=script("inputs", kind),
         elem_classes=["hm-input"],
         apply_default_css=False,
+        kind=kind,
         max_megabytes=MAX_FILE_MEGABYTES,
     )
 
 
-def make_static(name: str) -> gr.HTML:
-    """A part of the page that only the browser changes, from the assets of that name."""
+def make_static(name: str, **props: Any) -> gr.HTML:
+    """A part of the page that only the browser changes, from the assets of that name; its script finds the props."""
     return gr.HTML(
         (ASSETS / f"{name}.html").read_text(encoding="utf-8"),
         js_on_load=script(name) if (ASSETS / f"{name}.js").exists() else None,
         apply_default_css=False,
+        **props,
     )
+
+
+def make_experiments() -> gr.HTML:
+    """The panel of ready-made experiments, which compares an input with itself, changed, or with another one."""
+    experiments = {
+        kind: [
+            {"name": name, "label": v.label, "sentence": v.sentences[kind], "strength": v.strength, "ends": v.ends}
+            for name, v in VARIATIONS.items()
+            if kind in v.kinds
+        ]
+        for kind in MODALITIES
+    }
+    return make_static("experiments", experiments=experiments)
 
 
 def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:

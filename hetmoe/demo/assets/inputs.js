@@ -1,17 +1,28 @@
 // What the three inputs share: examples, upload, drop and clear. `show(value, url)`, which each input's own script
 // defines, displays a value; url is where the browser finds its file, if there is one.
+// What is submitted carries the open experiment's variation of the kind, and is submitted again when that changes.
 // Gradio gives: element, props, trigger, upload.
 
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const exampleButtons = [...element.querySelectorAll(".hm-example")];
 let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
+let held = props.value; // what the input holds: the latest value, without a variation
+let variation; // that was submitted with it
 
 function submit(value, url = null) {
   latest += 1;
   display(value, url);
-  props.value = value;
+  held = value;
+  send();
+}
+
+function send() {
+  variation = hm.state.variation?.[props.kind];
+  props.value = variation ? { ...held, variation } : held;
   trigger("input");
 }
+
+hm.on((state) => state.variation?.[props.kind] !== variation && send());
 
 function display(value, url) {
   for (const button of exampleButtons) button.setAttribute("aria-pressed", String(button.dataset.name === value?.example));
