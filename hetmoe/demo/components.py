@@ -26,16 +26,18 @@ def make_input(kind: str) -> gr.HTML:
         js_on_load=script("inputs", kind),
         elem_classes=["hm-input"],
         apply_default_css=False,
+        kind=kind,
         max_megabytes=MAX_FILE_MEGABYTES,
     )
 
 
-def make_static(name: str) -> gr.HTML:
-    """A part of the page that only the browser changes, from the assets of that name."""
+def make_static(name: str, **props: Any) -> gr.HTML:
+    """A part of the page that only the browser changes, from the assets of that name; props are its script's."""
     return gr.HTML(
         (ASSETS / f"{name}.html").read_text(encoding="utf-8"),
         js_on_load=script(name) if (ASSETS / f"{name}.js").exists() else None,
         apply_default_css=False,
+        **props,
     )
 
 
