@@ -25,6 +25,7 @@ function send() {
 hm.on((state) => state.variation?.[props.kind] !== variation && send());
 
 function display(value, url) {
+  hm.state.source = { ...hm.state.source, [props.kind]: value }; // told to the others with the answer to it
   for (const button of exampleButtons) button.setAttribute("aria-pressed", String(button.dataset.name === value?.example));
   show(value, url);
 }

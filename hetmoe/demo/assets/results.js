@@ -232,5 +232,4 @@ function inWords(lane) {
 
 hm.on(({ tab }) => tab === props.kind && draw());
 watch("value", () => hm.receive(props.kind, props.value));
-hm.payloads[props.kind] = props.value;
-draw();
+hm.receive(props.kind, props.value); // the other parts wait for it: a tab is made when it is first opened

@@ -21,6 +21,7 @@ const hm = {
     chosen: {}, // modality: the label that "why" is asked for, if it is not the likeliest
     variation: {}, // kind: {name, strength}, what is done to its input
     source: {}, // kind: {example: name} and the like, what its input holds
+    tour: null, // the number of the tour's step, from 1 on
   },
   payloads: {}, // kind: what demo.classify.answer has returned for it
   listeners: [],
@@ -50,8 +51,8 @@ const hm = {
     return routing === "learned" && temperature === 1 && !Object.keys(shares).length;
   },
   // A lane's mixture by a configuration, as the what-if has it.
-  mix(lane, configuration = hm.state.configuration) {
-    return mixture(lane.models[configuration], hm.state);
+  mix(lane, configuration = hm.state.configuration, whatIf = hm.state) {
+    return mixture(lane.models[configuration], whatIf);
   },
   // The index of the class that "why" is asked for.
   classOf(lane, mixed = hm.mix(lane)) {
