@@ -13,6 +13,7 @@ from hetmoe.demo.theme import ASSETS, script
 from hetmoe.variations import VARIATIONS
 
 MAX_FILE_MEGABYTES = 100
+INPUT_SCRIPTS = {"picture": ("picture",), "sound": ("microphone", "live", "sound"), "digit": ("digit",)}
 
 
 def make_input(kind: str) -> gr.HTML:
@@ -24,7 +25,7 @@ def make_input(kind: str) -> gr.HTML:
     return gr.HTML(
         value={"example": next(iter(files))},
         html_template=(ASSETS / f"{kind}.html").read_text(encoding="utf-8") + _example_strip(files),
-        js_on_load=script("inputs", kind),
+        js_on_load=script("inputs", *INPUT_SCRIPTS[kind]),
         elem_classes=["hm-input"],
         apply_default_css=False,
         kind=kind,
@@ -32,11 +33,12 @@ def make_input(kind: str) -> gr.HTML:
     )
 
 
-def make_static(name: str, **props: Any) -> gr.HTML:
-    """A part of the page that only the browser changes, from the assets of that name; its script finds the props."""
+def make_static(name: str, *helpers: str, **props: Any) -> gr.HTML:
+    """A part of the page that only the browser changes, from the assets of that name; its script builds on the helpers'
+    and finds the props."""
     return gr.HTML(
         (ASSETS / f"{name}.html").read_text(encoding="utf-8"),
-        js_on_load=script(name) if (ASSETS / f"{name}.js").exists() else None,
+        js_on_load=script(*helpers, name) if (ASSETS / f"{name}.js").exists() else None,
         apply_default_css=False,
         **props,
     )

@@ -36,9 +36,12 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
         make_static("header")
         with gr.Tabs():
             for kind in MODALITIES:
-                with gr.Tab(kind.capitalize(), id=kind) as tab, gr.Row(elem_classes="hm-stage"):
-                    given = make_input(kind)
-                    results = make_results(kind, answer(predictors, kind, given.value))
+                with gr.Tab(kind.capitalize(), id=kind) as tab:
+                    with gr.Row(elem_classes="hm-stage"):
+                        given = make_input(kind)
+                        results = make_results(kind, answer(predictors, kind, given.value))
+                    if kind == "sound":
+                        make_static("ribbon", "recognise")
                 # Unqueued and one at a time, always ending on the last state: as live as the server can follow.
                 given.input(
                     partial(answer, predictors, kind),

@@ -1,7 +1,6 @@
-"""Where an input comes from: an example, an uploaded file or a drawing."""
+"""Where an input comes from: an example, an uploaded file, a drawing, or a second of live sound."""
 
 import base64
-import binascii
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,8 @@ NOTHING_YET = {
     "digit": "Draw a digit from 0 to 9, or choose an example.",
 }
 PNG_URL = "data:image/png;base64,"
+WAV_URL = "data:audio/wav;base64,"
+MAX_LIVE_LETTERS = 400_000  # base64 of a second in 16 bits at any rate up to 150 kHz; at 16 kHz it takes 43,000
 
 
 def examples(kind: str) -> dict[str, Path]:
@@ -27,8 +28,9 @@ def examples(kind: str) -> dict[str, Path]:
 def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
     """What an input component holds → the file to classify, as it was given: nothing is decoded or encoded here.
 
-    value: None, or one of {"example": name}, {"file": Gradio's FileData}, {"drawing": data URL of a PNG} and
-        {"problem": sentence} (the browser could not even send it).
+    value: None, or one of {"example": name}, {"file": Gradio's FileData}, {"drawing": data URL of a PNG},
+        {"live": data URL of a WAV, the last second that the microphone heard} and {"problem": sentence} (the browser
+        could not even send it).
     Raises InputError with a sentence for the page if there is nothing to classify.
     """
     value = value or {}
@@ -39,11 +41,19 @@ def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
     if (file := value.get("file")) is not None:
         return uploaded(file)
     if isinstance(drawing := value.get("drawing"), str) and drawing.startswith(PNG_URL):
-        try:
-            return base64.b64decode(drawing.removeprefix(PNG_URL), validate=True)
-        except binascii.Error as error:
-            raise InputError("This drawing did not arrive whole. Please draw it again.") from error
+        return _decoded(drawing.removeprefix(PNG_URL), "This drawing did not arrive whole. Please draw it again.")
+    if isinstance(live := value.get("live"), str) and live.startswith(WAV_URL):
+        if len(live) > MAX_LIVE_LETTERS:
+            raise InputError("Live sound comes by the second, and this is more. Please record or upload it instead.")
+        return _decoded(live.removeprefix(WAV_URL), "This second of sound did not arrive whole. Please speak again.")
     raise InputError(NOTHING_YET[kind])
+
+
+def _decoded(letters: str, complaint: str) -> bytes:
+    try:
+        return base64.b64decode(letters, validate=True)
+    except ValueError as error:  # also for letters that are not ASCII
+        raise InputError(complaint) from error
 
 
 def uploaded(file: Any) -> Path:

@@ -20,6 +20,7 @@ const hm = {
     ...UNTOUCHED,
     chosen: {}, // modality: the label that "why" is asked for, if it is not the likeliest
     variation: {}, // kind: {name, strength}, what is done to its input
+    live: false, // whether the microphone streams: answers then come several times a second
     source: {}, // kind: {example: name} and the like, what its input holds
     tour: null, // the number of the tour's step, from 1 on
   },
