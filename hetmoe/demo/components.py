@@ -12,6 +12,7 @@ from hetmoe.demo.sources import examples
 from hetmoe.demo.theme import ASSETS, script
 
 MAX_FILE_MEGABYTES = 100
+SNAPSHOT = ASSETS / "vendor" / "html-to-image.min.js"
 
 
 def make_input(kind: str) -> gr.HTML:
@@ -26,6 +27,7 @@ def make_input(kind: str) -> gr.HTML:
         js_on_load=script("inputs", kind),
         elem_classes=["hm-input"],
         apply_default_css=False,
+        kind=kind,
         max_megabytes=MAX_FILE_MEGABYTES,
     )
 
@@ -36,6 +38,16 @@ def make_static(name: str) -> gr.HTML:
         (ASSETS / f"{name}.html").read_text(encoding="utf-8"),
         js_on_load=script(name) if (ASSETS / f"{name}.js").exists() else None,
         apply_default_css=False,
+    )
+
+
+def make_share() -> gr.HTML:
+    """The popover of the Share button; the library that draws pictures of the page is sent when it is first needed."""
+    return gr.HTML(
+        (ASSETS / "share.html").read_text(encoding="utf-8"),
+        js_on_load=script("snapshot", "share"),
+        apply_default_css=False,
+        library=f"gradio_api/file={SNAPSHOT.as_posix()}",
     )
 
 
@@ -63,4 +75,4 @@ def _example_strip(files: dict[str, Path]) -> str:
             f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'
             f"{picture}<span>{name}</span></button>"
         )
-    return f'<div class="hm-examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+    return f'<div class="hm-examples" data-hideable="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'

@@ -10,7 +10,7 @@ import gradio as gr
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import MODALITIES, answer
-from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results, make_static
+from hetmoe.demo.components import MAX_FILE_MEGABYTES, SNAPSHOT, make_input, make_results, make_share, make_static
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
@@ -55,6 +55,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
         with gr.Column(elem_id="hm-panels"):
             pass  # one panel below another, for whichever input is open
         make_static("footer")
+        make_share()
         add_endpoints(predictors)
     return page
 
@@ -69,7 +70,7 @@ def serve(evidence: Path = EVIDENCE) -> None:
         theme=theme(),
         head=head(),
         favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES), str(PLOTLY)],
+        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
         footer_links=[],
         run_history=False,

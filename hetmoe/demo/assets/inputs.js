@@ -4,6 +4,8 @@
 
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const exampleButtons = [...element.querySelectorAll(".hm-example")];
+element.dataset.hideable = "input";
+hm.examples[props.kind] = exampleButtons.map((button) => button.dataset.name);
 let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
 
 function submit(value, url = null) {
@@ -14,6 +16,7 @@ function submit(value, url = null) {
 }
 
 function display(value, url) {
+  hm.state.source[props.kind] = value ?? {};
   for (const button of exampleButtons) button.setAttribute("aria-pressed", String(button.dataset.name === value?.example));
   show(value, url);
 }

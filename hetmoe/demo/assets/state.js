@@ -21,7 +21,13 @@ const hm = {
     chosen: {}, // modality: the label that "why" is asked for, if it is not the likeliest
     variation: {}, // kind: {name, strength}, what is done to its input
     source: {}, // kind: {example: name} and the like, what its input holds
+    theme: undefined, // light or dark, if a person has chosen
+    tour: 0, // the step of the tour that is open, from 1
+    present: false, // larger and fewer, for the back row
+    embed: false, // the stage alone, for another page
+    hide: [], // the names of parts to hide, as in data-hideable
   },
+  examples: {}, // kind: the names of its examples, from when it is there
   payloads: {}, // kind: what demo.classify.answer has returned for it
   listeners: [],
 
