@@ -47,7 +47,7 @@ function numbers() {
 
 part("link").addEventListener("click", () => copy(hm.address.link({ embed: false, present: false }), "Link copied."));
 part("code").addEventListener("click", () => {
-  const address = hm.address.link({ embed: true, present: false, tour: 0 }).replaceAll("&", "&amp;");
+  const address = hm.address.link({ embed: true, present: false, tour: null }).replaceAll("&", "&amp;");
   const permissions = "microphone; camera; clipboard-read; clipboard-write";
   copy(`<iframe src="${address}" width="960" height="540" title="HetMoE" allow="${permissions}"></iframe>`, "Code copied.");
 });

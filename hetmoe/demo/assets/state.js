@@ -22,7 +22,7 @@ const hm = {
     variation: {}, // kind: {name, strength}, what is done to its input
     source: {}, // kind: {example: name} and the like, what its input holds
     theme: undefined, // light or dark, if a person has chosen
-    tour: 0, // the step of the tour that is open, from 1
+    tour: null, // the number of the tour's step, from 1 on
     present: false, // larger and fewer, for the back row
     embed: false, // the stage alone, for another page
     hide: [], // the names of parts to hide, as in data-hideable
