@@ -14,6 +14,7 @@ from hetmoe.variations import VARIATIONS
 
 MAX_FILE_MEGABYTES = 100
 INPUT_SCRIPTS = {"picture": ("picture",), "sound": ("microphone", "live", "sound"), "digit": ("digit",)}
+SNAPSHOT = ASSETS / "vendor" / "html-to-image.min.js"
 
 
 def make_input(kind: str) -> gr.HTML:
@@ -57,6 +58,11 @@ def make_experiments() -> gr.HTML:
     return make_static("experiments", experiments=experiments)
 
 
+def make_share() -> gr.HTML:
+    """The popover of the Share button; the library that draws pictures of the page is sent when it is first needed."""
+    return make_static("share", "snapshot", library=f"gradio_api/file={SNAPSHOT.as_posix()}")
+
+
 def make_results(kind: str, value: dict[str, Any]) -> gr.HTML:
     """What the models answer to a kind of input: what they see, who answers, the answer, and why.
 
@@ -81,4 +87,4 @@ def _example_strip(files: dict[str, Path]) -> str:
             f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'
             f"{picture}<span>{name}</span></button>"
         )
-    return f'<div class="hm-examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+    return f'<div class="hm-examples" data-hideable="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'

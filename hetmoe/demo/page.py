@@ -11,7 +11,15 @@ from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import MODALITIES, answer
 from hetmoe.demo.compare import facts
-from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_experiments, make_input, make_results, make_static
+from hetmoe.demo.components import (
+    MAX_FILE_MEGABYTES,
+    SNAPSHOT,
+    make_experiments,
+    make_input,
+    make_results,
+    make_share,
+    make_static,
+)
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
@@ -61,6 +69,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
             make_experiments()
             make_static("compare", facts=facts(predictors))
         make_static("footer")
+        make_share()
         add_endpoints(predictors)
     return page
 
@@ -75,7 +84,7 @@ def serve(evidence: Path = EVIDENCE) -> None:
         theme=theme(),
         head=head(),
         favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES), str(PLOTLY)],
+        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
         footer_links=[],
         run_history=False,

@@ -32,7 +32,7 @@ def style_sheet() -> str:
 
 def head() -> str:
     """What every component finds on the page: the style sheet, and the state that they share."""
-    shared = script("mix", "view", "state")
+    shared = script("mix", "view", "state", "modes", "address", "keys")
     # As part of the head, for Gradio rewrites the selectors of its css parameter.
     return f"<style>{style_sheet()}</style><script>(() => {{ {shared} }})();</script>"
 

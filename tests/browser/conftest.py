@@ -39,7 +39,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def open_page(browser: Browser, app_url: str) -> Iterator[Callable[..., Hand]]:
-    """Opens the page in a window of its own; keyword arguments are those of Browser.new_context."""
+    """Opens the page in a window of its own; query is what follows its address, keyword arguments are those of
+    Browser.new_context."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -57,13 +58,13 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Callable[..., Hand]]:
         page.on("pageerror", lambda error: complaints.append(f"script: {error}"))
         page.on("request", on_request)
 
-    def open_(**options: object) -> Hand:
+    def open_(query: str = "", **options: object) -> Hand:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)  # type: ignore[arg-type]
         contexts.append(context)
         context.set_default_timeout(10_000)
         page = context.new_page()
         watch(page)
-        page.goto(app_url)
+        page.goto(f"{app_url}/{query}")
         return Hand(page)
 
     yield open_

@@ -5,6 +5,8 @@
 
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const exampleButtons = [...element.querySelectorAll(".hm-example")];
+element.dataset.hideable = "input";
+hm.examples[props.kind] = exampleButtons.map((button) => button.dataset.name);
 let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
 let held = props.value; // what the input holds: the latest value, without a variation
 let variation; // that was submitted with it

@@ -51,11 +51,14 @@ function routingRow(item) {
   slider.addEventListener("input", () => hm.share(expert(), slider.value / 100));
   mute.addEventListener("click", () => hm.mute(expert()));
   solo.addEventListener("click", () => hm.solo(expert(), experts));
-  return ({ expert: name, weight, learned }) => {
+  return ({ expert: name, weight, learned, key }) => {
     if (label(name)) {
       slider.setAttribute("aria-label", `Weight of ${hm.name(name)}`);
-      mute.setAttribute("aria-label", `Mute ${hm.name(name)}`);
-      solo.setAttribute("aria-label", `Solo ${hm.name(name)}`);
+      for (const [button, word, keys] of [[mute, "Mute", `${key}`], [solo, "Solo", `Shift+${key}`]]) {
+        button.setAttribute("aria-label", `${word} ${hm.name(name)}`);
+        button.setAttribute("aria-keyshortcuts", keys);
+        button.title = `${word} ${hm.name(name)} (${keys})`;
+      }
     }
     const share = hm.state.shares[name];
     item.classList.toggle("hm-muted", weight === 0);
@@ -142,9 +145,11 @@ function consoleNode(parent) {
   Object.assign(slider, { type: "range", min: -2, max: 2, step: 0.05 });
   slider.setAttribute("aria-label", "Temperature of the router");
   hm.make("span", "", label, "flat");
-  slider.addEventListener("input", () => hm.set({ temperature: 2 ** slider.value }));
+  slider.addEventListener("input", () => hm.set({ temperature: Number((2 ** slider.value).toPrecision(3)) }));
   const reset = hm.make("button", "hm-reset", node, "Reset");
   reset.type = "button";
+  reset.title = "Back to what the router says (0)";
+  reset.setAttribute("aria-keyshortcuts", "0");
   reset.addEventListener("click", () => hm.set(hm.untouched));
   return () => {
     for (const [routing, button] of buttons) button.setAttribute("aria-pressed", String(routing === hm.state.routing));
@@ -181,7 +186,7 @@ function laneNode(modality) {
     const c = hm.classOf(lane, mixed);
     experts = model.experts;
     if (lane.encoding !== node.encoding) seen((node.encoding = lane.encoding)); // the mixture changes far more often
-    routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i] })));
+    routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i], key: i + 1 })));
     updateConsole();
     node.classList.toggle("hm-nobody", !mixed.answers);
     nobody.hidden = mixed.answers;

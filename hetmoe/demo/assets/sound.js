@@ -51,5 +51,6 @@ function stop() {
 
 part("record").addEventListener("click", () => (recording ? stop() : start()));
 for (const button of exampleButtons)
-  button.addEventListener("click", () => part("player").play().catch(() => {})); // rejected if interrupted by another
+  // Not when an address has chosen it. Rejected if interrupted by another.
+  button.addEventListener("click", (event) => event.isTrusted && part("player").play().catch(() => {}));
 if (props.value?.example) display(props.value, exampleButtons.find((b) => b.dataset.name === props.value.example).dataset.url);

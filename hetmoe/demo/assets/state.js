@@ -22,8 +22,13 @@ const hm = {
     variation: {}, // kind: {name, strength}, what is done to its input
     live: false, // whether the microphone streams: answers then come several times a second
     source: {}, // kind: {example: name} and the like, what its input holds
+    theme: undefined, // light or dark, if a person has chosen
     tour: null, // the number of the tour's step, from 1 on
+    present: false, // larger and fewer, for the back row
+    embed: false, // the stage alone, for another page
+    hide: [], // the names of parts to hide, as in data-hideable
   },
+  examples: {}, // kind: the names of its examples, from when it is there
   payloads: {}, // kind: what demo.classify.answer has returned for it
   listeners: [],
 

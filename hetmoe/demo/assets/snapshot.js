@@ -1,0 +1,64 @@
+// A picture of what is in sight: the parts of the page that a person looks at, one below another, under a title line and
+// above a line that says what answered and when. html-to-image, which draws them, is loaded when first needed.
+
+const TITLE_HEIGHT = 72; // CSS pixels, as everything here
+const FOOT_HEIGHT = 48;
+const MARGIN = 32;
+const SHARPNESS = 2; // pixels of the picture per CSS pixel
+
+function loadOnce(address) {
+  window.htmlToImageLoading ??= new Promise((resolve, reject) => {
+    const script = hm.make("script", "", document.head);
+    Object.assign(script, { onload: resolve, onerror: reject, src: address });
+  });
+  return window.htmlToImageLoading;
+}
+
+// In sight: a third of the part, or of the window, at least.
+function isInSight(node) {
+  const { top, bottom, height } = node.getBoundingClientRect();
+  const seen = Math.min(bottom, innerHeight) - Math.max(top, 0);
+  return node.checkVisibility() && height > 0 && seen > Math.min(height, innerHeight) / 3;
+}
+
+// What the models say, in a line.
+function title() {
+  const { tab, configuration } = hm.state;
+  const said = (hm.payload?.inputs ?? []).map((lane) => {
+    const mixed = hm.mix(lane, configuration);
+    const [best] = mixed.order;
+    return mixed.answers ? `${lane.labels[best]} ${hm.percent(mixed.probabilities[best])}` : "everyone is muted";
+  });
+  return [tab[0].toUpperCase() + tab.slice(1), ...(said.length ? [said.join(" · ")] : [])].join(" → ");
+}
+
+async function snapshot(library) {
+  await loadOnce(library);
+  const nodes = [...document.querySelectorAll(".hm-stage, .hm-panel, .hm-evidence-section")].filter(isInSight);
+  const style = getComputedStyle(document.body);
+  const [ink, quiet, paper] = ["ink", "quiet", "paper"].map((name) => style.getPropertyValue(`--hm-${name}`));
+  const drawn = [];
+  for (const node of nodes)
+    drawn.push(await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true }));
+  const canvas = hm.make("canvas");
+  canvas.width = Math.max(...drawn.map(({ width }) => width)) + 2 * MARGIN * SHARPNESS;
+  const heights = drawn.reduce((sum, { height }) => sum + height + MARGIN * SHARPNESS, 0);
+  canvas.height = heights + (TITLE_HEIGHT + FOOT_HEIGHT) * SHARPNESS;
+  const context = canvas.getContext("2d");
+  context.fillStyle = paper;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  const text = (words, size, weight, colour, y) => {
+    context.fillStyle = colour;
+    context.font = `${weight} ${size * SHARPNESS}px ${style.fontFamily}`;
+    context.fillText(words, MARGIN * SHARPNESS, y);
+  };
+  text(title(), 26, 700, ink, 46 * SHARPNESS);
+  let y = TITLE_HEIGHT * SHARPNESS;
+  for (const part of drawn) {
+    context.drawImage(part, MARGIN * SHARPNESS, y);
+    y += part.height + MARGIN * SHARPNESS;
+  }
+  const date = new Date().toLocaleDateString("en-CA"); // year-month-day, here and now
+  text(`HetMoE · ${hm.state.configuration} · ${date}`, 16, 400, quiet, canvas.height - 20 * SHARPNESS);
+  return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
+}
