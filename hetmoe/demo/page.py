@@ -10,6 +10,7 @@ import gradio as gr
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.closer import make_closer
 from hetmoe.demo.components import MAX_FILE_MEGABYTES, make_input, make_results, make_static
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.sources import EXAMPLES
@@ -53,7 +54,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
                 make_evidence(evidence)
             tab.select(js="() => hm.set({ tab: 'evidence' })")
         with gr.Column(elem_id="hm-panels"):
-            pass  # one panel below another, for whichever input is open
+            make_closer(predictors)  # one panel below another, for whichever input is open
         make_static("footer")
         add_endpoints(predictors)
     return page
