@@ -10,6 +10,7 @@ import gradio as gr
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
 from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.closer import make_closer
 from hetmoe.demo.compare import facts
 from hetmoe.demo.components import (
     MAX_FILE_MEGABYTES,
@@ -68,6 +69,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
             # One panel below another, for whichever input is open.
             make_experiments()
             make_static("compare", facts=facts(predictors))
+            make_closer(predictors)
         make_static("footer")
         make_share()
         add_endpoints(predictors)

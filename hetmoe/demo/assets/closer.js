@@ -1,0 +1,156 @@
+// Look closer: for each expert a picture of the input with what it answered to, and what is inside it. It asks the
+// server, once the panel is nearly in sight and nothing has changed for a while; until the answer is there, the old
+// drawing stays, dimmed. Attributions are of an expert's own logit, so that a what-if changes nothing here.
+// Gradio gives: element, server.
+
+const STILL = 250; // milliseconds
+const LOST = "This could not be fetched. It is asked for again when something changes.";
+
+const part = (name) => element.querySelector(`[data-part="${name}"]`);
+const panel = element.querySelector(".hm-closer");
+const answers = new WeakMap(); // encoding: {configuration and label: the server's answer}
+let isNear = false;
+let isPressed = false; // a pen or a slider may be under way
+let isAsking = false;
+let timer = 0;
+let looked = ""; // the modality that was last looked at
+let drawn = []; // what the drawing is made of
+
+// What is to be looked at now; null where there is nothing.
+function subject() {
+  if (!hm.payload) return null;
+  const lane = hm.payload.inputs.find(({ modality }) => modality === looked) ?? hm.payload.inputs[0];
+  const { configuration } = hm.state;
+  const label = lane.labels[hm.classOf(lane)];
+  return { lane, configuration, label, key: `${configuration} ${label}` };
+}
+
+function update() {
+  const now = subject();
+  panel.hidden = !now;
+  if (!now || !isNear) return;
+  showLanes(now.lane);
+  const answer = answers.get(now.lane.encoding)?.[now.key];
+  panel.classList.toggle("hm-stale", !answer);
+  panel.setAttribute("aria-busy", String(!answer));
+  clearTimeout(timer);
+  if (answer) show(now, answer);
+  else timer = setTimeout(ask, STILL);
+}
+
+async function ask() {
+  const now = subject();
+  if (!now || isPressed || isAsking) return; // update comes again when that has ended
+  isAsking = true;
+  const { lane, configuration, label, key } = now;
+  const question = { configuration, modality: lane.modality, label, encoding: lane.encoding };
+  const answer = await server.ask_closer(question).catch(() => undefined); // Gradio may also give undefined
+  isAsking = false;
+  say(answer ? answer.message : LOST);
+  if (answer && !answer.message) answers.set(lane.encoding, { ...answers.get(lane.encoding), [key]: answer });
+  const next = subject();
+  if (answers.get(lane.encoding)?.[key] || next?.lane !== lane || next.key !== key) update();
+}
+
+function say(message = "") {
+  part("message").textContent = message;
+  part("message").hidden = !message;
+}
+
+// A switch between the views of a sound; nothing where there is one.
+function showLanes({ modality }) {
+  const modalities = hm.payload.inputs.map((lane) => lane.modality);
+  part("lanes").hidden = modalities.length < 2;
+  for (const button of laneButtons) {
+    button.hidden = !modalities.includes(button.value);
+    button.setAttribute("aria-pressed", String(button.value === modality));
+  }
+}
+
+const laneButtons = Object.entries(hm.seen).map(([modality, [words]]) => {
+  const button = hm.make("button", "", part("lanes"), words.replace("The w", "W").replace("The s", "S"));
+  Object.assign(button, { type: "button", value: modality });
+  button.addEventListener("click", () => {
+    looked = modality;
+    update();
+  });
+  return button;
+});
+
+function show({ lane, label, key }, answer) {
+  const made = [lane.encoding, key, hm.isDark()];
+  if (made.every((one, i) => one === drawn[i])) return;
+  drawn = made;
+  say();
+  part("label").textContent = label;
+  Object.entries(answer.attributions).forEach(([expert, values], i) => {
+    const told = summary(lane.modality, values);
+    cards[i]({ expert, lane, label, values, told, view: answer.inside[expert] });
+    lines[i](expert, told);
+  });
+}
+
+function cardNode() {
+  const card = hm.make("figure", "hm-closer-card", part("cards"));
+  const head = hm.make("figcaption", "", card);
+  const icon = hm.make("span", "hm-icon", head);
+  const name = hm.make("span", "hm-name", head);
+  const number = hm.make("span", "hm-number", head);
+  const picture = canvasNode(card);
+  const caption = hm.make("p", "hm-closer-says", card);
+  const within = canvasNode(card);
+  const axis = hm.make("p", "hm-closer-axis", card);
+  const ticks = [0, 1, 2].map(() => hm.make("span", "", axis));
+  const note = hm.make("p", "hm-closer-note", card);
+  return ({ expert, lane: { modality, encoding }, label, values, told, view }) => {
+    card.dataset.expert = expert;
+    card.style.setProperty("--colour", hm.colour(expert));
+    icon.innerHTML = hm.icon(expert);
+    name.textContent = hm.name(expert);
+    number.textContent = hm.signed(told.sum);
+    const side = hm.signed(told.sum) === "0.0" ? "neither for nor against" : told.sum < 0 ? "against" : "for";
+    const says = `${side} ${label}: ${told.where}`;
+    caption.textContent = says;
+    picture.setAttribute("aria-label", `What ${hm.name(expert)} answered to in ${FOLDED[modality].split(",")[0]}. ${hm.signed(told.sum)}, ${says}.`);
+    drawAttributions(picture, modality, encoding, values);
+    const words = view ? INSIDE[expert](modality, view) : NOTHING_INSIDE;
+    note.textContent = words;
+    within.hidden = !view;
+    axis.hidden = expert !== "spectral";
+    ticks.forEach((tick, i) => (tick.textContent = CYCLES[modality][i]));
+    if (!view) return;
+    within.setAttribute("aria-label", `Inside ${hm.name(expert)}. ${words}`);
+    DRAW_INSIDE[expert](within, view, encoding);
+  };
+}
+
+function lineNode() {
+  const row = hm.make("tr", "", part("table"));
+  const head = hm.make("th", "", row);
+  head.scope = "row";
+  const cells = [0, 1, 2, 3].map(() => hm.make("td", "", row));
+  return (expert, { gain, loss, sum, strongest }) => {
+    head.textContent = hm.name(expert);
+    [hm.signed(gain), hm.signed(-loss), hm.signed(sum), strongest].forEach((text, i) => (cells[i].textContent = text));
+  };
+}
+
+const EXPERTS = 4; // of every configuration
+const cards = Array.from({ length: EXPERTS }, cardNode);
+const lines = Array.from({ length: EXPERTS }, lineNode);
+
+function press(isDown) {
+  isPressed = isDown;
+  if (!isDown) update();
+}
+addEventListener("pointerdown", () => press(true), true);
+for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => press(false), true);
+new IntersectionObserver(
+  ([{ isIntersecting }]) => {
+    isNear = isIntersecting;
+    update();
+  },
+  { rootMargin: "300px" },
+).observe(panel);
+hm.on(update);
+update();
