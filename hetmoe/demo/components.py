@@ -87,4 +87,6 @@ def _example_strip(files: dict[str, Path]) -> str:
             f'<button type="button" class="hm-example" data-name="{name}" data-url="{url}" aria-pressed="false">'
             f"{picture}<span>{name}</span></button>"
         )
-    return f'<div class="hm-examples" data-hideable="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+    return (
+        f'<div class="hm-examples" data-hideable="examples" role="group" aria-label="Examples">{"".join(buttons)}</div>'
+    )
