@@ -101,6 +101,7 @@ def test_the_noise_slider_moves_the_bars_while_it_is_dragged(hand: Hand) -> None
     press(hand, "add noise")
     as_it_is, _ = sides(hand)
     hand.page.evaluate("window.nodes = [...document.querySelectorAll('.hm-experiments *')]")
+    strength(hand).scroll_into_view_if_needed()
     box = strength(hand).bounding_box()
     assert box is not None
     y = box["y"] + box["height"] / 2
@@ -143,6 +144,7 @@ def test_a_drawing_carries_the_experiment(hand: Hand) -> None:
     hand.open_tab("Digit")
     press(hand, "upside-down")
     example, _ = sides(hand)
+    hand.part("pad").scroll_into_view_if_needed()
     hand.pen((0.3, 0.2))
     hand.page.mouse.down()
     hand.pen((0.7, 0.2), (0.45, 0.8))
