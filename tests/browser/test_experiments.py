@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Locator, expect
 
 from tests.browser.hand import Hand
@@ -236,3 +237,15 @@ def test_fits_a_phone(open_page: Callable[..., Hand]) -> None:
             assert text.evaluate("(node) => node.scrollWidth <= node.clientWidth || node.clientWidth === 0")
             box = text.bounding_box()
             assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 375
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken_by_a_comparison(open_page: Callable[..., Hand], theme: str) -> None:
+    hand = open_page(color_scheme=theme)
+    for tab in ("Picture", "Sound", "Digit"):
+        hand.open_tab(tab)
+        press(hand, "add noise")
+        sides(hand)
+        result = Axe().run(hand.page, context=".hm-experiments").response
+        assert len(result["passes"]) > 10  # it has looked
+        assert [f"{v['id']}: {node['target']}" for v in result["violations"] for node in v["nodes"]] == [], tab
