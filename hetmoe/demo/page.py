@@ -40,6 +40,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
 
     evidence: the file that the evidence tab shows; see demo.evidence
     """
+    known = facts(predictors)
     # An upload is kept for a day, so that it can still be classified anew on a page left open.
     with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
         make_static("header")
@@ -68,10 +69,11 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
         with gr.Column(elem_id="hm-panels"):
             # One panel below another, for whichever input is open.
             make_experiments()
-            make_static("compare", facts=facts(predictors))
+            make_static("compare", facts=known)
             make_closer(predictors)
         make_static("footer")
         make_share()
+        make_static("tour", facts=known)
         add_endpoints(predictors)
     return page
 

@@ -36,7 +36,7 @@ function column(configuration) {
     const isChosen = configuration === hm.state.configuration;
     button.setAttribute("aria-pressed", String(isChosen));
     node.classList.toggle("hm-chosen", isChosen);
-    note(isChosen ? (hm.isUntouched ? "on the page" : "with your changes") : hm.isUntouched ? "" : "as learned");
+    note(isChosen ? (hm.isUntouched ? "on the page" : "your changes") : hm.isUntouched ? "" : "as learned");
     lanes.forEach((show, i) => {
       const lane = payload.inputs[i];
       show(lane, configuration, isChosen ? hm.state : hm.untouched);
@@ -77,15 +77,16 @@ function laneNode(parent) {
     const mixed = hm.mix(lane, configuration, whatIf);
     const [best, ...rest] = mixed.order;
     const truth = truthOf(hm.state.tab);
-    const isRight = mixed.answers && lane.labels[best] === truth;
+    const isRight = lane.labels[best] === truth;
     seenNode.hidden = hm.payload.inputs.length === 1;
     seen(hm.seen[lane.modality][0]);
     label(mixed.answers ? lane.labels[best] : "no answer");
     number(mixed.answers ? hm.percent(mixed.probabilities[best]) : "");
-    verdict(truth ? (isRight ? "✓ right" : "✗ wrong") : "");
+    verdict(truth && mixed.answers ? (isRight ? "✓ right" : "✗ wrong") : "");
     verdictNode.dataset.right = isRight;
-    const runnersUp = rest.slice(0, N_RUNNERS_UP).map((c) => `${lane.labels[c]} ${hm.percent(mixed.probabilities[c])}`);
-    others(mixed.answers ? `then ${runnersUp.join(", ")}` : "everyone is muted");
+    const runnersUp = rest.slice(0, N_RUNNERS_UP);
+    const inWords = runnersUp.map((c) => `${lane.labels[c]} (${hm.percent(mixed.probabilities[c])})`).join(", ");
+    others(mixed.answers ? `then ${inWords}` : "everyone is muted");
     rows.forEach((show, i) => show(mixed.weights[i]));
   };
 }

@@ -3,6 +3,16 @@
 // digit have one, a recording two, side by side.
 // Gradio gives: element, props, watch.
 
+// One sentence for each part, behind the question mark beside its heading.
+const ABOUT = {
+  spatial: "The picture as 1024 numbers, its 32 × 32 grey values: all that the experts and the router are given.",
+  temporal: "The recording as 1024 numbers, a value for each moment: all that the experts and the router are given.",
+  spectral: "The recording as 1024 numbers, the strength of each frequency: the model answers it as an input of its own.",
+  relational: "The digit as 1024 numbers, how much each row of pixels differs from each other one: all that the model is given.",
+  routing: "How much the router lets each expert count; mute one, or drag its bar, and the others share the rest.",
+  answer: "The likeliest of ten classes, with the probabilities that the model gives them; click one to ask why.",
+  why: "What each expert adds to the score of this class, weight times its own score, and what it would say alone.",
+};
 const ROUTINGS = { learned: "learned", uniform: "equal", "top-1": "one only" };
 
 const results = element.querySelector(".hm-results");
@@ -160,6 +170,20 @@ function consoleNode(parent) {
   };
 }
 
+// The question mark beside a heading, which opens one sentence below it.
+function about(section, heading, topic) {
+  const button = hm.make("button", "hm-about", heading.parentElement, "?");
+  const sentence = hm.make("p", "hm-quiet", section, ABOUT[topic]);
+  button.type = "button";
+  button.setAttribute("aria-label", `About “${heading.textContent}”`);
+  const open = (isOpen) => {
+    sentence.hidden = !isOpen;
+    button.setAttribute("aria-expanded", String(isOpen));
+  };
+  button.addEventListener("click", () => open(sentence.hidden));
+  open(false);
+}
+
 function laneNode(modality) {
   const node = hm.make("div", "hm-lane", results);
   const several = props.modalities.length > 1;
@@ -167,7 +191,9 @@ function laneNode(modality) {
     const made = hm.make("section", `hm-section hm-${name}`, node);
     made.dataset.hideable = name;
     made.setAttribute("aria-label", several ? `${heading}, ${modality}` : heading);
-    return [made, hm.make("h2", "", made, heading)];
+    const title = hm.make("h2", "", hm.make("div", "hm-heading", made), heading);
+    about(made, title, name === "sees" ? modality : name);
+    return [made, title];
   };
   const [sees] = section("sees", several ? `${hm.seen[modality][0]} it sees` : "What the model sees");
   const seen = hm.view(sees, modality);

@@ -1,0 +1,238 @@
+"""The tour, as a person takes it, and the sentence beside each part of the page."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from hetmoe.checkpoint import load_checkpoint
+from hetmoe.inference import default_checkpoint
+from tests.browser.hand import Hand
+
+TITLES = (
+    "What a mixture of experts is",
+    "Four ways to look at the same 1024 numbers",
+    "Who takes what",
+    "Mute one",
+    "Why four different beat four equal",
+    "Where it fails",
+)
+WATCHED = "['tab', 'configuration', 'routing', 'temperature', 'shares', 'chosen', 'tour', 'source']"
+
+
+def card(hand: Hand) -> Locator:
+    return hand.page.get_by_role("dialog")
+
+
+def text(hand: Hand) -> str:
+    return card(hand).locator("#hm-tour-text").inner_text().replace("\u202f", " ")
+
+
+def target(hand: Hand) -> str:
+    return hand.page.locator(".hm-tour-target").evaluate("(node) => node.getAttribute('data-hideable')")
+
+
+def state(hand: Hand) -> str:
+    return hand.page.evaluate(f"JSON.stringify(hm.state, {WATCHED}.concat(['picture', 'sound', 'digit', 'example']))")
+
+
+def begin(hand: Hand, step: int = 1) -> None:
+    """Opens the tour and goes on to a step with Next."""
+    hand.button("Tour").click()
+    for number in range(1, step + 1):
+        expect(card(hand)).to_contain_text(f"{number} of 6")
+        if number < step:
+            hand.button("Next").click()
+
+
+def test_never_starts_by_itself(hand: Hand) -> None:
+    hand.page.wait_for_timeout(500)
+    expect(card(hand)).to_be_hidden()
+
+
+def test_keyboard_alone_takes_the_whole_tour_and_back(hand: Hand) -> None:
+    press = hand.page.keyboard.press
+    hand.button("Tour").focus()
+    press("Enter")
+    for number, title in enumerate(TITLES, 1):
+        expect(hand.page.get_by_role("dialog", name=title)).to_contain_text(f"{number} of 6")
+        assert len(text(hand).split()) <= 45
+        expect(hand.page.locator(".hm-tour-target")).to_be_in_viewport()
+        if number == 1:
+            expect(card(hand)).to_be_focused()
+        if number < 6:
+            press("ArrowRight")
+    press("ArrowRight")  # there is nothing beyond
+    for number in range(5, 0, -1):
+        press("ArrowLeft")
+        expect(card(hand)).to_contain_text(f"{number} of 6")
+    press("Tab")  # to End, for nothing is before the first step
+    expect(hand.button("End")).to_be_focused()
+    press("Tab")
+    expect(hand.button("Next")).to_be_focused()
+    press("Enter")
+    expect(card(hand)).to_contain_text("2 of 6")
+    expect(hand.button("Next")).to_be_focused()
+    press("Escape")
+    expect(card(hand)).to_be_hidden()
+    expect(hand.button("Tour")).to_be_focused()
+    expect(hand.page.locator(".hm-tour-target")).to_have_count(0)
+
+
+def test_each_step_points_at_what_it_tells_of(hand: Hand) -> None:
+    begin(hand)
+    for number, name in enumerate(("routing", "sees", "routing", "routing", "compare", "answer"), 1):
+        expect(card(hand)).to_contain_text(f"{number} of 6")
+        assert target(hand) == name
+        hand.page.wait_for_timeout(700)  # of scrolling
+        card_box, target_box = card(hand).bounding_box(), hand.page.locator(".hm-tour-target").bounding_box()
+        assert card_box
+        assert target_box
+        assert 0 <= card_box["x"] <= 1280 - card_box["width"]
+        assert 0 <= card_box["y"] <= 800 - card_box["height"]
+        beside = (
+            card_box["y"] >= target_box["y"] + target_box["height"]
+            or target_box["y"] >= card_box["y"] + card_box["height"]
+            or card_box["x"] >= target_box["x"] + target_box["width"]
+            or target_box["x"] >= card_box["x"] + card_box["width"]
+        )
+        assert beside, number
+        if number < 6:
+            hand.button("Next").click()
+
+
+def test_who_takes_what(hand: Hand) -> None:
+    picture = max(hand.see()[0].routing, key=lambda bar: bar.width)
+    begin(hand, 3)
+    expect(hand.page.get_by_role("tab", name="Digit")).to_have_attribute("aria-selected", "true")
+    digit = max(hand.see()[0].routing, key=lambda bar: bar.width)
+    assert f"On the picture, {picture.name} counted most ({picture.number} %)" in text(hand)
+    assert f"on this digit, {digit.name} does ({digit.number} %)" in text(hand)
+    metrics = load_checkpoint(default_checkpoint("heterogeneous")).metrics
+    spatial, relational = metrics["test/spatial/routing_spatial"], metrics["test/relational/routing_relational"]
+    assert f"Spatial {spatial:.0%} on pictures, Relational {relational:.0%} on digits" in text(hand).replace(" %", "%")
+
+
+def test_muting_changes_the_answer_and_is_undone(hand: Hand) -> None:
+    begin(hand, 3)
+    before = hand.see()[0]
+    hand.button("Next").click()
+    expect(card(hand)).to_contain_text("4 of 6")
+    muted = hand.see()[0]
+    leader = max(before.routing, key=lambda bar: bar.width).name
+    assert next(bar for bar in muted.routing if bar.name == leader).width == 0
+    expect(hand.page.get_by_role("button", name=f"Mute {leader}")).to_have_attribute("aria-pressed", "true")
+    (old, new) = (before.answer[0], muted.answer[0])
+    assert old.name != new.name
+    assert f"“{old.name}” ({old.number} %) becomes “{new.name}” ({new.number} %)" in text(hand)
+    hand.button("Back").click()
+    expect(card(hand)).to_contain_text("3 of 6")
+    assert hand.see()[0] == before
+
+
+def test_tells_what_its_checkpoints_and_its_report_say(hand: Hand) -> None:
+    begin(hand, 5)
+    accuracies = [
+        f"{100 * load_checkpoint(default_checkpoint(name)).metrics['test/all/accuracy']:.1f} %"
+        for name in ("heterogeneous", "homogeneous")
+    ]
+    assert "four different experts reach {} test accuracy, four equal ones {}".format(*accuracies) in text(hand)
+    assert "one convolutional expert of the whole size did as well" in text(hand)
+    hand.button("Next").click()
+    expect(card(hand)).to_contain_text("6 of 6")
+    wrong = hand.see()[0].answer[0]
+    assert wrong.name != "bird"
+    assert f"This is labelled bird; the model says {wrong.name} ({wrong.number} %)" in text(hand)
+    hand.button("Finish").click()
+    expect(card(hand)).to_be_hidden()
+
+
+def test_puts_everything_back(hand: Hand) -> None:
+    hand.choose_configuration("Hybrid")
+    hand.open_tab("Digit")
+    hand.page.get_by_role("button", name="Mute Spectral").click()
+    hand.button("one only").click()
+    with hand.expecting_change():
+        hand.page.locator('.hm-example[data-name="2"]').click()
+    before, seen = state(hand), hand.see()
+    begin(hand, 6)
+    assert state(hand) != before
+    hand.button("End").click()
+    expect(hand.page.get_by_role("tab", name="Digit")).to_have_attribute("aria-selected", "true")
+    hand.wait_until(lambda: (state(hand), hand.see()) == (before, seen))
+    expect(hand.page.get_by_role("radio", name="Hybrid")).to_be_checked()
+    expect(hand.button("Tour")).to_be_focused()
+
+
+def test_leaves_a_persons_own_drawing_alone(hand: Hand) -> None:
+    hand.open_tab("Digit")
+    with hand.expecting_change():
+        hand.pen((0.5, 0.2))
+        hand.page.mouse.down()
+        hand.pen((0.5, 0.8))
+        hand.page.mouse.up()
+    drawing = hand.pad()
+    begin(hand, 4)
+    assert "is muted" in text(hand)
+    hand.page.keyboard.press("Escape")
+    expect(card(hand)).to_be_hidden()
+    assert hand.pad() == drawing
+
+
+def test_hurrying_on_skips_no_undoing(hand: Hand) -> None:
+    before = state(hand)
+    hand.page.evaluate("for (const step of [4, 2, 5, 4]) hm.set({ tour: step })")
+    expect(card(hand)).to_contain_text("4 of 6")
+    hand.page.evaluate("for (const step of [1, 4, null]) hm.set({ tour: step })")
+    expect(card(hand)).to_be_hidden()
+    hand.wait_until(lambda: hand.page.evaluate("hm.isUntouched && hm.state.tab === 'picture'"))
+    assert state(hand).split('"source"')[0] == before.split('"source"')[0]
+
+
+@pytest.mark.parametrize("number", [3, 99])
+def test_a_link_can_open_it_at_a_step(hand: Hand, number: int) -> None:
+    hand.page.evaluate(f"hm.set({{ tour: {number} }})")
+    if number == 3:
+        expect(card(hand)).to_contain_text("Who takes what")
+    else:
+        hand.wait_until(lambda: hand.page.evaluate("hm.state.tour") is None)
+        expect(card(hand)).to_be_hidden()
+
+
+def test_without_its_part_the_card_stands_in_the_middle(hand: Hand) -> None:
+    hand.page.add_style_tag(content=".hm-compare { display: none }")
+    begin(hand, 5)
+    box = card(hand).bounding_box()
+    assert box
+    assert abs(box["x"] + box["width"] / 2 - 640) < 20
+    assert abs(box["y"] + box["height"] / 2 - 400) < 5
+
+
+def test_on_a_phone_the_card_is_at_the_bottom(open_page: Callable[..., Hand]) -> None:
+    hand = open_page(viewport={"width": 375, "height": 740}, reduced_motion="reduce")
+    begin(hand)
+    for number in range(1, 7):
+        expect(card(hand)).to_contain_text(f"{number} of 6")
+        box, part = card(hand).bounding_box(), hand.page.locator(".hm-tour-target").bounding_box()
+        assert box
+        assert part
+        assert box["y"] + box["height"] <= 740
+        assert box["y"] > 370
+        assert -1 <= part["y"] < 200
+        assert hand.page.evaluate("document.documentElement.scrollWidth") == 375
+        hand.page.locator('.hm-tour [data-part="next"]').click()
+    expect(card(hand)).to_be_hidden()
+
+
+def test_a_sentence_beside_each_part(hand: Hand) -> None:
+    for tab in ("Picture", "Sound", "Digit"):
+        hand.open_tab(tab)
+        for section in hand.results.locator(".hm-section").all():
+            mark, sentence = section.locator(".hm-about"), section.locator(".hm-quiet")
+            expect(sentence).to_be_hidden()
+            mark.press("Enter")
+            expect(mark).to_have_attribute("aria-expanded", "true")
+            expect(sentence).to_be_visible()
+            assert sentence.inner_text().endswith(".")
+            mark.press("Enter")
+            expect(sentence).to_be_hidden()
