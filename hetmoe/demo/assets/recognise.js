@@ -4,22 +4,20 @@
 // Chosen on validation words in a row with pauses between them: of 100 words, 61 are recognised and 14 others reported;
 // one by one and cut out, the model knows 69 of them.
 const SURE = 0.55;
-const DIP = SURE / 2; // below, a word has ended
-const AGAIN = 800; // milliseconds after which the same word may come again in any case
+const AGAIN = 1000; // milliseconds that the same word is not reported again: so long it stays within the rolling second
 
 const likeliest = (probabilities) => probabilities.indexOf(Math.max(...probabilities));
 
-// Whether the last but one of the points (oldest first) is the peak of a word → its class, or −1. A word is likeliest at
-// two neighbouring points at least. A point that is the peak of one has its class as `word`.
+// Whether the last but one of the points (oldest first) is the peak of a word → its class, or −1. There the word is sure
+// and more likely than at either neighbour, at one of which it leads too. Points that were such a peak have their class
+// as `word`.
 function peakOf(points) {
-  const [before, point, after] = points.slice(-3).map(({ probabilities }) => probabilities);
-  if (points.length < 3 || !point) return -1;
-  const c = likeliest(point);
-  if (point[c] < SURE || point[c] < before?.[c] || point[c] < after?.[c]) return -1;
-  if (![before, after].some((neighbour) => neighbour && likeliest(neighbour) === c)) return -1;
-  const peak = points.at(-2);
-  const last = points.findLastIndex(({ word }) => word === c);
-  if (last < 0 || peak.heard - points[last].heard >= AGAIN) return c;
-  const between = points.slice(last + 1, -2);
-  return between.some(({ probabilities }) => !probabilities || probabilities[c] < DIP) ? c : -1;
+  if (points.length < 3) return -1;
+  const [before, peak, after] = points.slice(-3);
+  if (!peak.probabilities) return -1;
+  const c = likeliest(peak.probabilities);
+  const neighbours = [before.probabilities, after.probabilities].filter(Boolean);
+  if (peak.probabilities[c] < SURE || neighbours.some((beside) => beside[c] > peak.probabilities[c])) return -1;
+  if (!neighbours.some((beside) => likeliest(beside) === c)) return -1;
+  return points.some(({ word, heard }) => word === c && peak.heard - heard < AGAIN) ? -1 : c;
 }

@@ -3,7 +3,8 @@
 // pause, value: the input, probabilities, word}; what is drawn is mixed anew, so what-ifs act on all of it.
 // Gradio gives: element.
 
-const SECONDS = 10;
+const SECONDS = 10; // that are kept
+const NARROW = 600; // pixels, below which half of them are shown
 const KEPT_WORDS = 12;
 const LANES = { temporal: "waveform", spectral: "spectrum" };
 const ROWS = { words: [0, 24], temporal: [26, 44], spectral: [76, 44], sure: [130, 44], time: [178, 16] }; // top, height
@@ -30,7 +31,8 @@ hm.ribbon = {
     part("words").replaceChildren();
     part("heard").hidden = true;
     ribbon.hidden = false;
-    setLive(true);
+    isLive = true;
+    draw();
   },
   add(point) {
     const cut = point.heard - 1000 * SECONDS - 1000;
@@ -41,15 +43,14 @@ hm.ribbon = {
     draw();
   },
   stop() {
-    setLive(false);
+    isLive = false;
+    draw();
+  },
+  close() {
+    ribbon.hidden = true;
   },
 };
-
-function setLive(on) {
-  isLive = on;
-  ribbon.dataset.live = String(on);
-  draw();
-}
+part("close").addEventListener("click", () => hm.ribbon.close());
 
 function average(rows) {
   return rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
@@ -64,6 +65,7 @@ function recognised(point, c) {
   button.title = "Look at this second";
   button.addEventListener("click", () => playSecond(point.value));
   if (words.children.length > KEPT_WORDS) words.firstChild.remove();
+  words.scrollLeft = words.scrollWidth; // on a phone they stand in one line
   part("heard").hidden = false;
 }
 
@@ -85,7 +87,7 @@ function draw() {
 }
 
 function paint() {
-  const scale = canvas.getBoundingClientRect().width / canvas.offsetWidth * devicePixelRatio; // also under CSS zoom
+  const scale = (canvas.getBoundingClientRect().width / canvas.offsetWidth) * devicePixelRatio; // also under CSS zoom
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (canvas.width !== Math.round(width * scale)) [canvas.width, canvas.height] = [width * scale, height * scale].map(Math.round);
   context.setTransform(scale, 0, 0, scale, 0, 0);
@@ -94,7 +96,8 @@ function paint() {
   const colour = (name) => style.getPropertyValue(name);
   context.font = `13px ${style.fontFamily}`;
   const end = points.at(-1)?.heard ?? 0;
-  const x = (time) => width * (1 - (end - time) / 1000 / SECONDS);
+  const seconds = width < NARROW ? SECONDS / 2 : SECONDS;
+  const x = (time) => Math.round(width * (1 - (end - time) / 1000 / seconds)); // whole pixels, so that no seam shows
   const newest = points.findLast(({ lanes }) => lanes);
   showKey(newest);
   for (const name of ["temporal", "spectral", "sure"]) {
@@ -106,17 +109,16 @@ function paint() {
     paintSureness(x, width, colour);
     paintWords(x, width, colour);
   }
-  paintTime(width, colour);
+  paintTime(width, seconds, colour);
 }
 
-// Calls draw(from, to, before, point) for each point that has an answer, at most as wide as the step from the one before;
-// after a pause, it counts as its own predecessor.
+// Calls draw(from, to, before, point) for each point that has an answer; after a pause, it is its own predecessor.
 function eachStep(x, draw) {
   points.forEach((point, i) => {
     if (!point.lanes) return;
     const before = points[i - 1];
     const from = before ? x(before.heard) : x(point.heard) - 2;
-    draw(from, x(point.heard) + 0.5, before?.lanes ? before : point, point); // overlapping, so that no seam shows
+    draw(from, x(point.heard), before?.lanes ? before : point, point);
   });
 }
 
@@ -190,14 +192,15 @@ function paintWords(x, width, colour) {
   context.restore();
 }
 
-function paintTime(width, colour) {
+function paintTime(width, seconds, colour) {
   context.save();
   context.fillStyle = colour("--hm-quiet");
   context.textAlign = "right";
   const baseline = ROWS.time[0] + 12;
   context.fillText("now", width, baseline);
   context.textAlign = "center";
-  for (let ago = 2; ago < SECONDS; ago += 2) context.fillText(`−${ago} s`, width * (1 - ago / SECONDS), baseline);
+  for (let ago = seconds / 5; ago < seconds; ago += seconds / 5)
+    context.fillText(`−${ago} s`, width * (1 - ago / seconds), baseline);
   context.restore();
 }
 

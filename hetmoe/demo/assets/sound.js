@@ -12,6 +12,7 @@ let recording = null; // {microphone, chunks, timer} while recording
 function show(value, url) {
   if (live && value?.live) return; // it is spoken at this moment
   stopLive();
+  if (!value?.live) hm.ribbon?.close(); // which is not there yet while the page is being built
   play(value?.live ?? url);
 }
 
