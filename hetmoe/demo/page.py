@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
@@ -22,6 +23,7 @@ from hetmoe.demo.components import (
     make_static,
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
+from hetmoe.demo.social import CARD, SocialCard
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
 from hetmoe.inference import Predictor, default_checkpoint
@@ -88,9 +90,10 @@ def serve(evidence: Path = EVIDENCE) -> None:
         theme=theme(),
         head=head(),
         favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT)],
+        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
         footer_links=[],
         run_history=False,
+        app_kwargs={"middleware": [Middleware(SocialCard)]},
         ssr_mode=False,
     )

@@ -68,6 +68,7 @@ popover.addEventListener("beforetoggle", () => {
   part("text").hidden = true;
   say("");
 });
+popover.addEventListener("toggle", ({ newState }) => newState === "open" && part("link").focus());
 
 hm.on(({ present }) => part("present").setAttribute("aria-pressed", String(present)));
 hm.tell();
