@@ -26,16 +26,16 @@ function subject() {
 }
 
 function update() {
+  panel.hidden = !hm.payload;
+  clearTimeout(timer);
+  if (!hm.payload) return;
   const now = subject();
-  panel.hidden = !now;
-  if (!now || !isNear) return;
   showLanes(now.lane);
   const answer = answers.get(now.lane.encoding)?.[now.key];
   panel.classList.toggle("hm-stale", !answer);
   panel.setAttribute("aria-busy", String(!answer));
-  clearTimeout(timer);
   if (answer) show(now, answer);
-  else timer = setTimeout(ask, STILL);
+  else if (isNear) timer = setTimeout(ask, STILL);
 }
 
 async function ask() {
@@ -84,6 +84,7 @@ function show({ lane, label, key }, answer) {
   say();
   part("label").textContent = label;
   Object.entries(answer.attributions).forEach(([expert, values], i) => {
+    panel.style.setProperty(`--colour-${i}`, hm.colour(expert));
     const told = summary(lane.modality, values);
     cards[i]({ expert, lane, label, values, told, view: answer.inside[expert] });
     lines[i](expert, told);
@@ -103,10 +104,12 @@ function cardNode() {
   const ticks = [0, 1, 2].map(() => hm.make("span", "", axis));
   const note = hm.make("p", "hm-closer-note", card);
   return ({ expert, lane: { modality, encoding }, label, values, told, view }) => {
-    card.dataset.expert = expert;
-    card.style.setProperty("--colour", hm.colour(expert));
-    icon.innerHTML = hm.icon(expert);
-    name.textContent = hm.name(expert);
+    if (card.dataset.expert !== expert) {
+      card.dataset.expert = expert;
+      card.style.setProperty("--colour", hm.colour(expert));
+      icon.innerHTML = hm.icon(expert);
+      name.textContent = hm.name(expert);
+    }
     number.textContent = hm.signed(told.sum);
     const side = hm.signed(told.sum) === "0.0" ? "neither for nor against" : told.sum < 0 ? "against" : "for";
     const says = `${side} ${label}: ${told.where}`;
@@ -117,7 +120,7 @@ function cardNode() {
     note.textContent = words;
     within.hidden = !view;
     axis.hidden = expert !== "spectral";
-    ticks.forEach((tick, i) => (tick.textContent = CYCLES[modality][i]));
+    ticks.forEach((tick, i) => (tick.textContent = WAVES[modality][i + 1]));
     if (!view) return;
     within.setAttribute("aria-label", `Inside ${hm.name(expert)}. ${words}`);
     DRAW_INSIDE[expert](within, view, encoding);

@@ -54,7 +54,7 @@ function summary(modality, values) {
   return { gain, loss, sum: gain - loss, where: mostly(modality, gain >= loss ? pro : contra), strongest: place(modality, strongest) };
 }
 
-// What is seen inside an expert, where it is strongest, and, if it has one, its axis.
+// What is seen inside an expert.
 const TOKENS = {
   spatial: "rows of the picture",
   temporal: "stretches of 1/32 s",
@@ -67,19 +67,19 @@ const FOLDED = {
   spectral: "the spectrum, folded into 32 rows",
   relational: "the distances",
 };
-// Cycles in 1024 numbers, from slow to fast, in the units of the input.
-const CYCLES = {
-  spatial: ["whole picture", "a row", "2 pixels"],
-  temporal: ["1 Hz", "32 Hz", "512 Hz"],
-  spectral: ["ripples 8 kHz wide", "250 Hz", "16 Hz"],
-  relational: ["whole matrix", "a row", "2 cells"],
+// What a filter lets through, and 1, 32 and 512 cycles in 1024 numbers in the units of the input.
+const WAVES = {
+  spatial: ["patterns along the rows", "whole picture", "a row", "2 pixels"],
+  temporal: ["frequencies", "1 Hz", "32 Hz", "512 Hz"],
+  spectral: ["ripples of the spectrum", "8 kHz wide", "250 Hz", "16 Hz"],
+  relational: ["patterns along the rows", "whole matrix", "a row", "2 cells"],
 };
 const INSIDE = {
   spatial: (modality) => `Where it is more active, and where less (right), on ${FOLDED[modality]} (left).`,
   temporal: (modality, view) =>
-    `How active it is along ${isGrid(modality) ? "the rows, one after another" : "the way"}; where most, it sees the ${view.receptive_field} numbers in the bracket.`,
-  spectral: (_, view) =>
-    `Which waves its ${view.magnitude_response.length} learned filters let through, from slow to fast: a line each, the same for every input.`,
+    `How active it is along ${isGrid(modality) ? "the rows, one after another" : "the curve"}. Where most, it sees the stretch in the bracket: at most ${view.receptive_field} numbers.`,
+  spectral: (modality, view) =>
+    `Which ${WAVES[modality][0]} its ${view.magnitude_response.length} learned filters, a line each, let through. The same for every input.`,
   relational: (modality) => `Which ${TOKENS[modality]} (down) look at which (across), in its two layers.`,
 };
 const NOTHING_INSIDE = "A plain network: each of its units sees all 1024 numbers at once, so there is no map to draw.";

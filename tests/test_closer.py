@@ -1,0 +1,98 @@
+"""What the page is given to look closer, and what it is told if it asks nonsense."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from hetmoe.analysis import attributions, inside
+from hetmoe.demo.closer import _in_bands, look_closer
+from hetmoe.inference import Predictor
+from tests.tiny import tiny_checkpoint
+
+ENCODING = np.random.default_rng(0).uniform(0, 1, 1024).astype(np.float32).round(4)
+QUESTION = {"configuration": "heterogeneous", "modality": "spatial", "label": "frog", "encoding": ENCODING.tolist()}
+
+
+@pytest.fixture(scope="module")
+def predictors() -> dict[str, Predictor]:
+    names = ("heterogeneous", "hybrid", "homogeneous")
+    return {name: Predictor(tiny_checkpoint(name), torch.device("cpu")) for name in names}
+
+
+def test_gives_what_the_library_computes_for_that_class_rounded(predictors: dict[str, Predictor]) -> None:
+    answer = look_closer(predictors, QUESTION)
+    predictor = predictors["heterogeneous"]
+    labels = predictor.checkpoint.labels["spatial"]
+    exact = attributions(predictor, ENCODING, "spatial", labels.index("frog"))
+    assert list(answer["attributions"]) == ["spatial", "temporal", "spectral", "relational"]
+    for row, sent in zip(exact, answer["attributions"].values(), strict=True):
+        largest = float(np.abs(row).max())
+        assert len(sent) == 1024
+        assert np.abs(row - sent).max() <= largest / 200
+        assert sum(sent) == pytest.approx(float(row.sum()), abs=0.2 * largest)
+    views = inside(predictor, ENCODING, "spatial")
+    assert answer["inside"]["temporal"]["receptive_field"] == 481
+    for expert, part in (("spatial", "activation"), ("temporal", "activation"), ("relational", "attention")):
+        assert answer["inside"][expert][part] == pytest.approx(np.array(views[expert][part]), abs=0.005)
+    assert np.shape(answer["inside"]["spectral"]["magnitude_response"]) == (4, 64)
+
+
+def test_another_class_and_another_modality_have_another_answer(predictors: dict[str, Predictor]) -> None:
+    answers = [
+        look_closer(predictors, QUESTION | change)["attributions"]
+        for change in ({}, {"label": "ship"}, {"modality": "relational", "label": "3"})
+    ]
+    assert answers[0] != answers[1] != answers[2] != answers[0]
+
+
+def test_only_experts_with_a_view_have_one_and_zeros_are_fine(predictors: dict[str, Predictor]) -> None:
+    mean = predictors["hybrid"].checkpoint.statistics["temporal"].mean  # standardised, the baseline itself
+    question = {"configuration": "hybrid", "modality": "temporal", "label": "yes", "encoding": [mean] * 1024}
+    answer = look_closer(predictors, question)
+    assert list(answer["attributions"]) == ["ffn", "spatial", "temporal", "spectral"]
+    assert list(answer["inside"]) == ["spatial", "temporal", "spectral"]
+    assert not np.any(list(answer["attributions"].values()))
+    assert look_closer(predictors, QUESTION | {"configuration": "homogeneous"})["inside"] == {}
+
+
+def test_stays_small(predictors: dict[str, Predictor]) -> None:
+    assert len(json.dumps(look_closer(predictors, QUESTION))) < 70_000
+
+
+def test_bands_widen_from_a_single_bin_to_the_mean_of_many() -> None:
+    bands = _in_bands(np.arange(513.0)[None])[0]
+    assert bands[0] == 0 and len(bands) == 64
+    assert (np.diff(bands) >= 0).all()
+    assert bands[-1] == pytest.approx(np.mean(np.arange(464, 513)), abs=1)  # 513 ** (63 / 64) = 465.3
+    assert _in_bands(np.ones((2, 513))) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"configuration": "large"}, "choose one of heterogeneous, hybrid"),
+        ({"configuration": ["hybrid"]}, "takes a configuration"),
+        ({"modality": "smell"}, "choose one of spatial"),
+        ({"modality": None}, "takes a configuration"),
+        ({"label": "yes"}, "airplane"),  # a word is no label of a picture
+        ({"label": 3}, "takes a configuration"),
+        ({"encoding": []}, "1024 numbers"),
+        ({"encoding": [0.5] * 1025}, "1024 numbers"),
+        ({"encoding": "0" * 1024}, "1024 numbers"),
+        ({"encoding": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}}, "1024 numbers"),
+        *(({"encoding": [0.5] * 1023 + [x]}, "1024 numbers") for x in (float("nan"), float("inf"), True, "0", None)),
+        *(({"encoding": [0.5] * 1023 + [x]}, "1024 numbers") for x in (1e9, -(10**400), [0.5])),
+    ],
+)
+def test_nonsense_gets_a_sentence(predictors: dict[str, Predictor], change: dict[str, Any], words: str) -> None:
+    answer = look_closer(predictors, QUESTION | change)
+    assert list(answer) == ["message"]
+    assert words in answer["message"]
+
+
+@pytest.mark.parametrize("question", [None, [], "closer", 7, {}, {"encoding": [0.5] * 1024}])
+def test_no_question_at_all_gets_a_sentence(predictors: dict[str, Predictor], question: Any) -> None:
+    assert list(look_closer(predictors, question)) == ["message"]
