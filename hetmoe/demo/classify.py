@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from hetmoe import variations
+from hetmoe.demo.landscape import Landscape
 from hetmoe.demo.sources import open_source
 from hetmoe.encoding import InputError
 from hetmoe.inference import Prediction, Predictor
 
 # What each kind of input is seen as; a recording is seen twice.
 MODALITIES = {"picture": ("spatial",), "sound": ("temporal", "spectral"), "digit": ("relational",)}
+NOTHING_MEASURED = Landscape()
 
 
 def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
@@ -24,7 +26,12 @@ def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
     return variations.encode(kind, variations.open_raw(kind, source))
 
 
-def answer(predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any] | None) -> dict[str, Any]:
+def answer(
+    predictors: Mapping[str, Predictor],
+    kind: str,
+    value: dict[str, Any] | None,
+    landscape: Landscape = NOTHING_MEASURED,
+) -> dict[str, Any]:
     """What an input component holds → what the page shows of it, by every configuration's model:
 
     {"inputs": [lane, …], "file": data URL of the input's raw form (a PNG or WAV file), "variation": None,
@@ -32,7 +39,11 @@ def answer(predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any]
     what to do}. A lane is one modality:
 
     {"modality": str, "encoding": [float] * 1024, "labels": [str] * C,
-     "models": {configuration: {"experts": [str] * E, "routing_weights": [float] * E, "expert_logits": E × C floats}}}
+     "models": {configuration: {"experts": [str] * E, "routing_weights": [float] * E, "expert_logits": E × C floats,
+                                "calibration": float, "foreign": bool}}}
+
+    calibration: the temperature by which to divide the mixture's logits for calibrated probabilities; foreign: whether
+    the input looks like nothing the model was trained on. Each is None where `landscape` does not know.
 
     Everything that a person then changes is mixed anew from these numbers, without asking again.
 
@@ -46,16 +57,19 @@ def answer(predictors: Mapping[str, Predictor], kind: str, value: dict[str, Any]
         return {"inputs": [], "variation": None, "message": str(error)}
     asked = (value or {}).get("variation")
     return {
-        **_shown(predictors, kind, variations.Varied(raw, variations.encode(kind, raw))),
-        "variation": None if asked is None else _variation(predictors, kind, raw, asked),
+        **_shown(predictors, kind, landscape, variations.Varied(raw, variations.encode(kind, raw))),
+        "variation": None if asked is None else _variation(predictors, kind, landscape, raw, asked),
         "message": None,
     }
 
 
-def _variation(predictors: Mapping[str, Predictor], kind: str, raw: np.ndarray, asked: Any) -> dict[str, Any]:
+def _variation(
+    predictors: Mapping[str, Predictor], kind: str, landscape: Landscape, raw: np.ndarray, asked: Any
+) -> dict[str, Any]:
     """asked: whatever the browser has sent"""
     try:
-        return _shown(predictors, kind, variations.vary(kind, raw, str(asked["name"]), float(asked["strength"])))
+        varied = variations.vary(kind, raw, str(asked["name"]), float(asked["strength"]))
+        return _shown(predictors, kind, landscape, varied)
     except InputError as error:
         message = str(error)
     except (TypeError, LookupError, ValueError, OverflowError):
@@ -63,17 +77,19 @@ def _variation(predictors: Mapping[str, Predictor], kind: str, raw: np.ndarray, 
     return {"inputs": [], "message": message}
 
 
-def _shown(predictors: Mapping[str, Predictor], kind: str, varied: variations.Varied) -> dict[str, Any]:
+def _shown(
+    predictors: Mapping[str, Predictor], kind: str, landscape: Landscape, varied: variations.Varied
+) -> dict[str, Any]:
     by_configuration = {name: predictor.predict(varied.encodings) for name, predictor in predictors.items()}
     mime = "audio/wav" if kind == "sound" else "image/png"
     file = base64.b64encode(variations.as_file(kind, varied.raw)).decode()
     return {
-        "inputs": [_lane(modality, by_configuration) for modality in MODALITIES[kind]],
+        "inputs": [_lane(modality, by_configuration, landscape) for modality in MODALITIES[kind]],
         "file": f"data:{mime};base64,{file}",
     }
 
 
-def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]]) -> dict[str, Any]:
+def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]], landscape: Landscape) -> dict[str, Any]:
     """Rounded: during a pen stroke it is sent many times a second."""
     predictions = {name: of[modality] for name, of in by_configuration.items()}
     any_of_them = next(iter(predictions.values()))
@@ -86,6 +102,7 @@ def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]]) 
                 "experts": list(p.experts),
                 "routing_weights": p.routing_weights.round(5).tolist(),
                 "expert_logits": p.expert_logits.round(4).tolist(),
+                **landscape.judge(name, p),
             }
             for name, p in predictions.items()
         },

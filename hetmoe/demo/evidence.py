@@ -72,7 +72,7 @@ def make_evidence(path: Path) -> gr.HTML:
 
     return gr.HTML(
         html_template=(ASSETS / "evidence.html").read_text(encoding="utf-8"),
-        js_on_load=script("evidence.table", "evidence.plot", "evidence"),
+        js_on_load=script("plotly", "evidence.table", "evidence.plot", "evidence"),
         server_functions=[load_evidence],
         apply_default_css=False,
         plotly=f"gradio_api/file={PLOTLY.as_posix()}",

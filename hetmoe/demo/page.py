@@ -23,6 +23,7 @@ from hetmoe.demo.components import (
     make_static,
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
+from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
 from hetmoe.demo.social import CARD, SocialCard
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
@@ -37,12 +38,16 @@ def load_predictors() -> dict[str, Predictor]:
     return {name: Predictor.load(default_checkpoint(name)) for name in CONFIGURATIONS}
 
 
-def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.Blocks:
+def build(
+    predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE, landscape_file: Path = LANDSCAPE
+) -> gr.Blocks:
     """The page for these models, one by each configuration's name; every input opens with an example classified.
 
     evidence: the file that the evidence tab shows; see demo.evidence
+    landscape_file: what is known of the models' answers; see demo.landscape
     """
     known = facts(predictors)
+    landscape = read_landscape(landscape_file)
     # An upload is kept for a day, so that it can still be classified anew on a page left open.
     with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
         make_static("header")
@@ -51,12 +56,12 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
                 with gr.Tab(kind.capitalize(), id=kind) as tab:
                     with gr.Row(elem_classes="hm-stage"):
                         given = make_input(kind)
-                        results = make_results(kind, answer(predictors, kind, given.value))
+                        results = make_results(kind, answer(predictors, kind, given.value, landscape))
                     if kind == "sound":
                         make_static("ribbon", "recognise")
                 # Unqueued and one at a time, always ending on the last state: as live as the server can follow.
                 given.input(
-                    partial(answer, predictors, kind),
+                    partial(answer, predictors, kind, landscape=landscape),
                     given,
                     results,
                     queue=False,
@@ -73,6 +78,7 @@ def build(predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE) -> gr.
             make_experiments()
             make_static("compare", facts=known)
             make_closer(predictors)
+            make_landscape(landscape)
         make_static("footer")
         make_share()
         make_static("tour", facts=known)

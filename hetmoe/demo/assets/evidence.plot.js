@@ -4,19 +4,6 @@
 const NARROW = 640; // pixels: below, panels stand below one another
 const LEGEND_LINE = 19; // pixels
 
-let plotly = null;
-
-function loadPlotly() {
-  plotly ??= new Promise((done, failed) => {
-    const tag = document.createElement("script");
-    tag.src = props.plotly;
-    tag.onload = () => done(window.Plotly);
-    tag.onerror = () => failed(new Error("The script that draws the figures could not be loaded."));
-    document.head.append(tag);
-  });
-  return plotly;
-}
-
 // Figures are made for a light page.
 function inTheme(value) {
   const text = JSON.stringify(value);

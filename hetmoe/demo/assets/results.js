@@ -13,6 +13,7 @@ const ABOUT = {
   answer: "The likeliest of ten classes, with the probabilities that the model gives them; click one to ask why.",
   why: "What each expert adds to the score of this class, weight times its own score, and what it would say alone.",
 };
+const WARNING = '<svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 1.5 15.5 14.5H.5z" fill="currentColor"/><path d="M8 6v4M8 11.6v1.6" stroke="var(--hm-paper)" stroke-width="1.7"/></svg>';
 const ROUTINGS = { learned: "learned", uniform: "equal", "top-1": "one only" };
 
 const results = element.querySelector(".hm-results");
@@ -136,6 +137,22 @@ function agreement(lane, { expert_logits, experts }, c) {
   return `${same === n ? `All ${n}` : same ? `${same} of ${n}` : "None"} alone would say ${lane.labels[c]}.`;
 }
 
+// Whether an input is like nothing that the model was trained on. A recording's spectrum tells, for both of its lanes.
+function isForeign() {
+  return hm.payloads[props.kind].inputs.some(({ models }) => models[hm.state.configuration].foreign);
+}
+
+// How far the answer is to be trusted.
+function trust(lane, mixed) {
+  const { calibration } = lane.models[hm.state.configuration];
+  if (!mixed.answers) return "Everyone is muted: nobody answers.";
+  if (isForeign()) return "This does not look like anything it was trained on: don’t trust the answer.";
+  if (!calibration) return "";
+  if (!hm.isUntouched) return "How often it is right is known only for the mixture as it was learned.";
+  const sure = Math.max(...hm.softmax(mixed.logits.map((logit) => logit / calibration)));
+  return `When it is this sure of a ${hm.nouns[lane.modality]}, it is right about ${hm.percent(sure)} of the time.`;
+}
+
 // How the router is overruled. Every lane obeys, so there is one for both.
 function consoleNode(parent) {
   const node = hm.make("div", "hm-console", parent);
@@ -202,7 +219,8 @@ function laneNode(modality) {
   const updateConsole = modality === props.modalities[0] ? consoleNode(several ? results : routingSection) : () => {};
   const [answerSection] = section("answer", "The answer");
   const answer = rows(answerSection, "hm-bars", answerRow(modality));
-  const nobody = hm.make("p", "hm-agreement", answerSection, "Everyone is muted: nobody answers.");
+  const trusted = hm.make("p", "hm-trust", answerSection);
+  trusted.innerHTML = `${WARNING}<span></span>`;
   const [whySection, whyHeading] = section("why", "Why");
   const why = rows(whySection, "hm-bars", whyRow);
   const agree = hm.make("p", "hm-agreement", whySection);
@@ -215,12 +233,13 @@ function laneNode(modality) {
     routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i], key: i + 1 })));
     updateConsole();
     node.classList.toggle("hm-nobody", !mixed.answers);
-    nobody.hidden = mixed.answers;
     answer(
       mixed.order
         .slice(0, several ? 3 : 5)
         .map((i) => ({ label: lane.labels[i], probability: mixed.probabilities[i], isChosen: i === c })),
     );
+    trusted.classList.toggle("hm-foreign", mixed.answers && isForeign());
+    trusted.lastChild.textContent = trust(lane, mixed);
     whyHeading.textContent = `Why “${lane.labels[c]}”?`;
     const ends = [0];
     for (const row of mixed.contributions) ends.push(ends.at(-1) + row[c]);
@@ -258,7 +277,7 @@ function inWords(lane) {
   const first = mixed.weights.indexOf(Math.max(...mixed.weights));
   const [best] = mixed.order;
   const name = hm.name(lane.models[hm.state.configuration].experts[first]);
-  return `${lane.labels[best]}, ${hm.percent(mixed.probabilities[best])}. ${name} answers most, ${hm.percent(mixed.weights[first])}.`;
+  return `${lane.labels[best]}, ${hm.percent(mixed.probabilities[best])}. ${name} answers most, ${hm.percent(mixed.weights[first])}. ${trust(lane, mixed)}`;
 }
 
 hm.on(({ tab }) => tab === props.kind && draw());

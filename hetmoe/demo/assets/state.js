@@ -3,6 +3,7 @@
 
 const CONFIGURATIONS = ["heterogeneous", "hybrid", "homogeneous"];
 const UNTOUCHED = { routing: "learned", temperature: 1, shares: {} }; // the what-if that changes nothing
+const NOUNS = { spatial: "picture", temporal: "waveform", spectral: "spectrum", relational: "digit" };
 const ICONS = {
   spatial: '<rect x="1" y="1" width="6" height="6"/><rect x="9" y="1" width="6" height="6" opacity=".45"/><rect x="1" y="9" width="6" height="6" opacity=".45"/><rect x="9" y="9" width="6" height="6"/>',
   temporal: '<path d="M1 8c2.3-9 4.7-9 7 0s4.7 9 7 0" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round"/>',
@@ -94,6 +95,7 @@ const hm = {
   softmax,
   view,
   seen: SEEN,
+  nouns: NOUNS,
   make(tag, className, parent, text = "") {
     const node = document.createElement(tag);
     if (className) node.className = className;
