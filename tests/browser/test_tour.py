@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from playwright.sync_api import Locator, expect
 
 from hetmoe.checkpoint import load_checkpoint
@@ -189,14 +188,19 @@ def test_hurrying_on_skips_no_undoing(hand: Hand) -> None:
     assert state(hand).split('"source"')[0] == before.split('"source"')[0]
 
 
-@pytest.mark.parametrize("number", [3, 99])
-def test_a_link_can_open_it_at_a_step(hand: Hand, number: int) -> None:
-    hand.page.evaluate(f"hm.set({{ tour: {number} }})")
-    if number == 3:
-        expect(card(hand)).to_contain_text("Who takes what")
-    else:
-        hand.wait_until(lambda: hand.page.evaluate("hm.state.tour") is None)
-        expect(card(hand)).to_be_hidden()
+def test_a_link_opens_it_at_a_step(hand: Hand) -> None:
+    hand.page.goto(hand.page.url.split("?")[0] + "?tab=sound&tour=3")
+    expect(hand.page.get_by_role("dialog", name="Who takes what")).to_be_focused()
+    expect(hand.page.get_by_role("tab", name="Digit")).to_have_attribute("aria-selected", "true")
+    hand.page.keyboard.press("Escape")
+    expect(hand.page.get_by_role("tab", name="Sound")).to_have_attribute("aria-selected", "true")
+    expect(hand.button("Tour")).to_be_focused()
+
+
+def test_a_step_that_does_not_exist_is_no_tour(hand: Hand) -> None:
+    hand.page.goto(hand.page.url.split("?")[0] + "?tour=99")
+    hand.wait_until(lambda: hand.page.evaluate("hm.state.tour") is None)
+    expect(card(hand)).to_be_hidden()
 
 
 def test_without_its_part_the_card_stands_in_the_middle(hand: Hand) -> None:

@@ -111,4 +111,4 @@ function writeSoon() {
 hm.address = { read, write, link: (change) => location.origin + location.pathname + write({ ...hm.state, ...change }) };
 const asked = read(location.search);
 hm.set(asked);
-arrive(asked).then(() => hm.on(writeSoon));
+hm.arrived = arrive(asked).then(() => hm.on(writeSoon));

@@ -257,5 +257,7 @@ window.addEventListener("scroll", place, { passive: true });
 window.addEventListener("resize", place);
 
 const react = ({ tour }) => tour !== shown && !isFollowing && follow();
-hm.on(react);
-react(hm.state);
+hm.arrived.then(() => {
+  hm.on(react);
+  react(hm.state); // a link may have asked for it
+});
