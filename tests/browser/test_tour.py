@@ -199,6 +199,7 @@ def test_a_link_opens_it_at_a_step(hand: Hand) -> None:
 
 def test_a_step_that_does_not_exist_is_no_tour(hand: Hand) -> None:
     hand.page.goto(hand.page.url.split("?")[0] + "?tour=99")
+    Hand(hand.page)  # the page is there again
     hand.wait_until(lambda: hand.page.evaluate("hm.state.tour") is None)
     expect(card(hand)).to_be_hidden()
 

@@ -118,7 +118,7 @@ def test_the_parts_of_the_why_add_up_to_the_logit_and_stand_end_to_end(hand: Han
 
     assert_adds_up(hand.see()[0])
     second = hand.see()[0].answer[1].name
-    hand.results.locator(".hm-answer button").nth(1).click()
+    hand.results.locator(".hm-answer button.hm-bar").nth(1).click()
     expect(hand.page.get_by_role("heading", name=f"Why “{second}”?")).to_be_visible()
     assert_adds_up(hand.see()[0])
     hand.button("Mute Temporal").click()
