@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 import soundfile
-from playwright.sync_api import Locator, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Locator, expect
 
 from hetmoe.demo.theme import script
 from tests.browser.hand import Hand
@@ -22,8 +23,12 @@ KEEP_STREAMS = """() => {
   };
 }"""
 IS_OPEN = "streams.flatMap((stream) => stream.getTracks()).some((track) => track.readyState === 'live')"
-REFUSE = "navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('', 'NotAllowedError'); }"
-HUSH = "navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream"
+REFUSE = """() => {
+  navigator.mediaDevices.getUserMedia = async () => { throw new DOMException("", "NotAllowedError"); };
+}"""
+HUSH = """() => {
+  navigator.mediaDevices.getUserMedia = async () => new AudioContext().createMediaStreamDestination().stream;
+}"""
 ONLY_ITS_OWN_RATE = """() => {
   const connect = AudioContext.prototype.createMediaStreamSource;
   AudioContext.prototype.createMediaStreamSource = function (stream) {
@@ -66,7 +71,8 @@ def start(hand: Hand) -> None:
 
 def recording(hand: Hand) -> soundfile.SoundFile:
     """What the player holds."""
-    return soundfile.SoundFile(io.BytesIO(base64.b64decode(hand.part("player").get_attribute("src").partition(",")[2])))
+    url = hand.part("player").get_attribute("src") or ""
+    return soundfile.SoundFile(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
 def test_bars_and_ribbon_move_and_words_appear_until_stop_releases_the_microphone(hand: Hand) -> None:
@@ -186,6 +192,18 @@ def test_it_fits_a_phone(open_page: Callable[..., Hand]) -> None:
     assert hand.page.evaluate("document.documentElement.scrollWidth") == 375
 
 
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_rule_of_accessibility_is_broken(open_page: Callable[..., Hand], theme: str) -> None:
+    hand = listener(open_page(color_scheme=theme))
+    start(hand)
+    hand.wait_until(lambda: "yes" in words(hand))
+    hand.button("Stop").click()
+    hand.page.wait_for_timeout(300)
+    found = Axe().run(hand.page, context=".hm-ribbon").response
+    assert found["passes"]
+    assert found["violations"] == []
+
+
 # Each point: milliseconds, and the probabilities of three classes; or None in a pause.
 @pytest.mark.parametrize(
     ("points", "peaks"),
@@ -202,9 +220,10 @@ def test_it_fits_a_phone(open_page: Callable[..., Hand]) -> None:
     ],
 )  # fmt: skip
 def test_a_word_is_recognised_at_its_peak(
-    hand: Hand, points: list[tuple[int, list[float] | None]], peaks: list[int]
+    browser: Browser, points: list[tuple[int, list[float] | None]], peaks: list[int]
 ) -> None:
-    found = hand.page.evaluate(
+    page = browser.new_page()
+    found = page.evaluate(
         f"""(given) => {{ {script("recognise")}
           const points = [];
           return given.map(([heard, probabilities]) => {{
@@ -216,4 +235,5 @@ def test_a_word_is_recognised_at_its_peak(
         }}""",
         points,
     )
+    page.close()
     assert found == peaks

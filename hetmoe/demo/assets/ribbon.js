@@ -31,8 +31,7 @@ hm.ribbon = {
     part("words").replaceChildren();
     part("heard").hidden = true;
     ribbon.hidden = false;
-    isLive = true;
-    draw();
+    setLive(true);
   },
   add(point) {
     const cut = point.heard - 1000 * SECONDS - 1000;
@@ -43,14 +42,19 @@ hm.ribbon = {
     draw();
   },
   stop() {
-    isLive = false;
-    draw();
+    setLive(false);
   },
   close() {
     ribbon.hidden = true;
   },
 };
 part("close").addEventListener("click", () => hm.ribbon.close());
+
+function setLive(on) {
+  isLive = on;
+  part("close").hidden = on; // Stop comes first
+  draw();
+}
 
 function average(rows) {
   return rows[0].map((_, i) => rows.reduce((sum, row) => sum + row[i], 0) / rows.length);
