@@ -171,7 +171,7 @@ def test_saves_a_picture_of_the_view(open_page: Callable[..., Hand], theme: str,
     hand = open_page(f"?tab=digit&theme={theme}")
     expect(hand.page.get_by_role("tab", name="Digit")).to_have_attribute("aria-selected", "true")
     open_share(hand)
-    with hand.page.expect_download() as download:
+    with hand.page.expect_download(timeout=60_000) as download:  # seconds on a busy machine
         hand.button("Save picture").click()
     assert download.value.suggested_filename == "hetmoe-digit.png"
     download.value.save_as(tmp_path / "view.png")
