@@ -192,6 +192,16 @@ def test_saves_a_picture_of_the_view(open_page: Callable[..., Hand], theme: str,
         assert (np.abs(line - line[0, 0]).max(axis=2) > 60).sum() > 500
 
 
+@pytest.mark.parametrize("tab", ["picture", "sound"])
+def test_saves_a_picture_of_the_other_tabs_on_a_phone_too(open_page: Callable[..., Hand], tab: str) -> None:
+    hand = open_page(f"?tab={tab}", viewport={"width": 375, "height": 740})
+    expect(hand.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    open_share(hand)
+    with hand.page.expect_download(timeout=60_000) as download:
+        hand.button("Save picture").click()
+    assert Image.open(download.value.path()).size[0] > 600
+
+
 def test_saves_the_numbers_that_are_shown(open_page: Callable[..., Hand]) -> None:
     hand = open_page("?mute=spatial&configuration=hybrid")
     open_share(hand)

@@ -43,7 +43,8 @@ async function draw(node, paper) {
   });
   shapes.forEach((shape, i) => shape.setAttribute("style", `${own[i] ?? ""};${shown[i]}`));
   try {
-    return await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true });
+    const filter = ({ hidden }) => !hidden; // above all the camera that is not open, which cannot be copied
+    return await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true, filter });
   } finally {
     shapes.forEach((shape, i) => (own[i] === null ? shape.removeAttribute("style") : shape.setAttribute("style", own[i])));
   }
