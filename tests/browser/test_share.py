@@ -277,7 +277,7 @@ def test_presenter_mode_is_larger_and_still_fits(
 
 
 def test_keys_mute_solo_and_reset(hand: Hand) -> None:
-    def shown() -> list[int]:
+    def shown() -> list[float]:
         return [bar.number for bar in hand.see()[0].routing]
 
     plain = shown()
