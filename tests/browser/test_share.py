@@ -171,7 +171,7 @@ def test_saves_a_picture_of_the_view(open_page: Callable[..., Hand], theme: str,
     hand = open_page(f"?tab=digit&theme={theme}")
     expect(hand.page.get_by_role("tab", name="Digit")).to_have_attribute("aria-selected", "true")
     open_share(hand)
-    with hand.page.expect_download() as download:
+    with hand.page.expect_download(timeout=60_000) as download:  # seconds on a busy machine
         hand.button("Save picture").click()
     assert download.value.suggested_filename == "hetmoe-digit.png"
     download.value.save_as(tmp_path / "view.png")
@@ -190,6 +190,16 @@ def test_saves_a_picture_of_the_view(open_page: Callable[..., Hand], theme: str,
     assert share_of("#120c28") > 0.002
     for line in (pixels[20:140], pixels[-90:]):  # the title and the foot are written
         assert (np.abs(line - line[0, 0]).max(axis=2) > 60).sum() > 500
+
+
+@pytest.mark.parametrize("tab", ["picture", "sound"])
+def test_saves_a_picture_of_the_other_tabs_on_a_phone_too(open_page: Callable[..., Hand], tab: str) -> None:
+    hand = open_page(f"?tab={tab}", viewport={"width": 375, "height": 740})
+    expect(hand.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    open_share(hand)
+    with hand.page.expect_download(timeout=60_000) as download:
+        hand.button("Save picture").click()
+    assert Image.open(download.value.path()).size[0] > 600
 
 
 def test_saves_the_numbers_that_are_shown(open_page: Callable[..., Hand]) -> None:
@@ -267,7 +277,7 @@ def test_presenter_mode_is_larger_and_still_fits(
 
 
 def test_keys_mute_solo_and_reset(hand: Hand) -> None:
-    def shown() -> list[int]:
+    def shown() -> list[float]:
         return [bar.number for bar in hand.see()[0].routing]
 
     plain = shown()

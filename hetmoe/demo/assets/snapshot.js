@@ -5,6 +5,7 @@ const TITLE_HEIGHT = 72; // CSS pixels, as everything here
 const FOOT_HEIGHT = 48;
 const MARGIN = 32;
 const SHARPNESS = 2; // pixels of the picture per CSS pixel
+const SVG_PROPERTIES = ["fill", "stroke", "stroke-width", "opacity", "font", "text-anchor", "visibility", "display"];
 
 function loadOnce(address) {
   window.htmlToImageLoading ??= new Promise((resolve, reject) => {
@@ -27,19 +28,35 @@ function title() {
   const said = (hm.payload?.inputs ?? []).map((lane) => {
     const mixed = hm.mix(lane, configuration);
     const [best] = mixed.order;
-    return mixed.answers ? `${lane.labels[best]} ${hm.percent(mixed.probabilities[best])}` : "everyone is muted";
+    return mixed.answers ? `${lane.labels[best]}, ${hm.percent(mixed.probabilities[best])}` : "everyone is muted";
   });
   return [tab[0].toUpperCase() + tab.slice(1), ...(said.length ? [said.join(" · ")] : [])].join(" → ");
+}
+
+// html-to-image copies a drawing (SVG) without what style sheets say of its shapes; so they say it themselves meanwhile.
+async function draw(node, paper) {
+  const shapes = [...node.querySelectorAll("svg *")];
+  const own = shapes.map((shape) => shape.getAttribute("style"));
+  const shown = shapes.map((shape) => {
+    const computed = getComputedStyle(shape);
+    return SVG_PROPERTIES.map((property) => `${property}:${computed.getPropertyValue(property)}`).join(";");
+  });
+  shapes.forEach((shape, i) => shape.setAttribute("style", `${own[i] ?? ""};${shown[i]}`));
+  try {
+    const filter = ({ hidden }) => !hidden; // above all the camera that is not open, which cannot be copied
+    return await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true, filter });
+  } finally {
+    shapes.forEach((shape, i) => (own[i] === null ? shape.removeAttribute("style") : shape.setAttribute("style", own[i])));
+  }
 }
 
 async function snapshot(library) {
   await loadOnce(library);
   const nodes = [...document.querySelectorAll(".hm-stage, .hm-panel, .hm-evidence-section")].filter(isInSight);
-  const style = getComputedStyle(document.body);
+  const style = getComputedStyle(nodes[0]);
   const [ink, quiet, paper] = ["ink", "quiet", "paper"].map((name) => style.getPropertyValue(`--hm-${name}`));
   const drawn = [];
-  for (const node of nodes)
-    drawn.push(await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true }));
+  for (const node of nodes) drawn.push(await draw(node, paper));
   const canvas = hm.make("canvas");
   canvas.width = Math.max(...drawn.map(({ width }) => width)) + 2 * MARGIN * SHARPNESS;
   const heights = drawn.reduce((sum, { height }) => sum + height + MARGIN * SHARPNESS, 0);
