@@ -1,6 +1,9 @@
 """What the page is given to look closer, and what it is told if it asks nonsense."""
 
 import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +17,7 @@ from tests.tiny import tiny_checkpoint
 
 ENCODING = np.random.default_rng(0).uniform(0, 1, 1024).astype(np.float32).round(4)
 QUESTION = {"configuration": "heterogeneous", "modality": "spatial", "label": "frog", "encoding": ENCODING.tolist()}
+SHORT: list[Any] = [0.5] * 1023
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +41,7 @@ def test_gives_what_the_library_computes_for_that_class_rounded(predictors: dict
     assert answer["inside"]["temporal"]["receptive_field"] == 481
     for expert, part in (("spatial", "activation"), ("temporal", "activation"), ("relational", "attention")):
         assert answer["inside"][expert][part] == pytest.approx(np.array(views[expert][part]), abs=0.005)
-    assert np.shape(answer["inside"]["spectral"]["magnitude_response"]) == (4, 64)
+    assert np.shape(answer["inside"]["spectral"]["magnitude_response"]) == (1, 64)  # the tiny model has one filter
 
 
 def test_another_class_and_another_modality_have_another_answer(predictors: dict[str, Predictor]) -> None:
@@ -62,6 +66,25 @@ def test_stays_small(predictors: dict[str, Predictor]) -> None:
     assert len(json.dumps(look_closer(predictors, QUESTION))) < 70_000
 
 
+def test_several_visitors_are_looked_after_one_at_a_time(
+    predictors: dict[str, Predictor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, most = 0, 0
+
+    def slowly(*_: object) -> np.ndarray:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        time.sleep(0.02)
+        running -= 1
+        return np.zeros((4, 1024))
+
+    monkeypatch.setattr("hetmoe.demo.closer.attributions", slowly)
+    with ThreadPoolExecutor(4) as visitors:
+        assert len(list(visitors.map(partial(look_closer, predictors), [QUESTION] * 4))) == 4
+    assert most == 1
+
+
 def test_bands_widen_from_a_single_bin_to_the_mean_of_many() -> None:
     bands = _in_bands(np.arange(513.0)[None])[0]
     assert bands[0] == 0 and len(bands) == 64
@@ -83,8 +106,8 @@ def test_bands_widen_from_a_single_bin_to_the_mean_of_many() -> None:
         ({"encoding": [0.5] * 1025}, "1024 numbers"),
         ({"encoding": "0" * 1024}, "1024 numbers"),
         ({"encoding": {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}}, "1024 numbers"),
-        *(({"encoding": [0.5] * 1023 + [x]}, "1024 numbers") for x in (float("nan"), float("inf"), True, "0", None)),
-        *(({"encoding": [0.5] * 1023 + [x]}, "1024 numbers") for x in (1e9, -(10**400), [0.5])),
+        *(({"encoding": [*SHORT, x]}, "1024 numbers") for x in (float("nan"), float("inf"), True, "0", None)),
+        *(({"encoding": [*SHORT, x]}, "1024 numbers") for x in (1e9, -(10**400), [0.5])),
     ],
 )
 def test_nonsense_gets_a_sentence(predictors: dict[str, Predictor], change: dict[str, Any], words: str) -> None:

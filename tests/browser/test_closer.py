@@ -1,5 +1,6 @@
 """Looking closer: what each expert answered to, drawn over the input, and what is inside it."""
 
+import json
 from typing import Any
 
 from playwright.sync_api import Locator, Request, expect
@@ -43,7 +44,7 @@ def questions(hand: Hand) -> list[dict[str, Any]]:
 
     def on_request(request: Request) -> None:
         if request.url.endswith("/component_server") or request.url.endswith("/component_server/"):
-            asked.append(request.post_data_json["data"])
+            asked.append(json.loads(request.post_data or "")["data"])
 
     hand.page.on("request", on_request)
     return asked

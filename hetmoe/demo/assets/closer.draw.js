@@ -20,10 +20,10 @@ function sheet(canvas, height) {
   return { context: canvas.getContext("2d"), ink: colour("--hm-ink"), quiet: colour("--hm-quiet"), colour: colour("--colour") };
 }
 
-function drawAttributions(canvas, modality, encoding, values) {
+function drawAttributions(canvas, expert, modality, encoding, values) {
   const paper = sheet(canvas, isGrid(modality) ? WIDTH : WIDTH / 2);
   if (isGrid(modality)) {
-    greyCells(paper, encoding, 0, 0, WIDTH);
+    greyCells(paper, encoding, WIDTH, expert.startsWith("ffn") ? 0.2 : 0.5); // a plain network's colour is a grey, too
     marks(paper, values, strengths(values), SIDE, canvas.height / SIDE);
     return;
   }
@@ -34,7 +34,7 @@ function drawAttributions(canvas, modality, encoding, values) {
   marks(paper, stretches, strong.map((strength) => 0.6 * strength), stretches.length, canvas.height);
   const { quiet, ink, colour } = paper;
   const colours = stretches.map((value, i) => (strong[i] < 0.1 ? quiet : value > 0 ? colour : ink));
-  curve(paper, encoding, 0, canvas.height, colours);
+  curve(paper, encoding, canvas.height, colours);
 }
 
 // From 0 to 1, which a few of the strongest share.
@@ -69,24 +69,30 @@ function hatching(context, ink) {
   return context.createPattern(tile, "repeat");
 }
 
-// 1024 numbers as grey cells, faint enough to draw on.
-function greyCells({ context }, numbers, left, top, size) {
+// A cell of a grid, on whole pixels: there are no seams.
+function fillCell(context, x, y, width, height, left = 0) {
+  const [x0, x1, y0, y1] = [x * width, (x + 1) * width, y * height, (y + 1) * height].map(Math.round);
+  context.fillRect(left + x0, y0, x1 - x0, y1 - y0);
+}
+
+// 1024 numbers as a square of grey cells, so faint that one can draw on them.
+function greyCells({ context }, numbers, size, opacity = 0.5) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const cell = size / SIDE;
-  context.globalAlpha = 0.5;
+  context.globalAlpha = opacity;
   numbers.forEach((number, i) => {
     const grey = (255 * (number - low)) / (high - low || 1);
     context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
-    context.fillRect(left + (i % SIDE) * cell, top + Math.floor(i / SIDE) * cell, cell, cell);
+    fillCell(context, i % SIDE, Math.floor(i / SIDE), cell, cell);
   });
   context.globalAlpha = 1;
 }
 
 // 1024 numbers as a curve, in equally long pieces of these colours.
-function curve({ context }, numbers, top, height, colours) {
+function curve({ context }, numbers, height, colours) {
   const largest = Math.max(...numbers.map(Math.abs)) || 1;
   const low = numbers.some((number) => number < 0) ? -largest : 0;
-  const y = (number) => top + height * (0.98 - (0.96 * (number - low)) / (largest - low));
+  const y = (number) => height * (0.98 - (0.96 * (number - low)) / (largest - low));
   const length = numbers.length / colours.length;
   context.lineWidth = 2;
   context.lineJoin = "round";
@@ -106,7 +112,7 @@ function map({ context, colour }, rows, left, width, height) {
   rows.forEach((row, y) =>
     row.forEach((number, x) => {
       context.globalAlpha = number / largest;
-      context.fillRect(left + x * w, y * h, w, h);
+      fillCell(context, x, y, w, h, left);
     }),
   );
   context.globalAlpha = 1;
@@ -123,7 +129,7 @@ const HALF = WIDTH / 2 - 8; // two squares side by side
 const DRAW_INSIDE = {
   spatial(canvas, { activation }, encoding) {
     const paper = sheet(canvas, HALF);
-    greyCells(paper, encoding, 0, 0, HALF);
+    greyCells(paper, encoding, HALF);
     frame(paper.context, 0, HALF, HALF);
     const least = Math.min(...activation.flat());
     map(paper, activation.map((row) => row.map((number) => number - least)), WIDTH - HALF, HALF, HALF);
@@ -136,7 +142,7 @@ const DRAW_INSIDE = {
     const most = activation.indexOf(Math.max(...activation));
     const last = (1024 / activation.length) * most;
     const first = Math.max(0, last - field + 1);
-    curve(paper, encoding, 0, 96, [quiet]);
+    curve(paper, encoding, 96, [quiet]);
     context.beginPath(); // the bracket
     for (const [x, y] of [[first, 104], [first, 116], [last, 116], [last, 104]]) context.lineTo(at(x), y);
     context.strokeStyle = ink;

@@ -40,7 +40,7 @@ function update() {
 
 async function ask() {
   const now = subject();
-  if (!now || isPressed || isAsking) return; // update comes again when that has ended
+  if (!now || isPressed || isAsking || hm.state.live) return; // update comes again when that has ended
   isAsking = true;
   const { lane, configuration, label, key } = now;
   const question = { configuration, modality: lane.modality, label, encoding: lane.encoding };
@@ -81,6 +81,7 @@ function show({ lane, label, key }, answer) {
   const made = [lane.encoding, key, hm.isDark()];
   if (made.every((one, i) => one === drawn[i])) return;
   drawn = made;
+  panel.classList.remove("hm-empty");
   say();
   part("label").textContent = label;
   Object.entries(answer.attributions).forEach(([expert, values], i) => {
@@ -115,7 +116,7 @@ function cardNode() {
     const says = `${side} ${label}: ${told.where}`;
     caption.textContent = says;
     picture.setAttribute("aria-label", `What ${hm.name(expert)} answered to in ${FOLDED[modality].split(",")[0]}. ${hm.signed(told.sum)}, ${says}.`);
-    drawAttributions(picture, modality, encoding, values);
+    drawAttributions(picture, expert, modality, encoding, values);
     const words = view ? INSIDE[expert](modality, view) : NOTHING_INSIDE;
     note.textContent = words;
     within.hidden = !view;
