@@ -1,4 +1,4 @@
-"""What the page knows of its answers: read from the file, or a sentence; calibration and foreign inputs in an answer."""
+"""What the page knows of its answers: the file or a sentence, and calibration and foreign inputs in an answer."""
 
 import json
 from base64 import b64encode
