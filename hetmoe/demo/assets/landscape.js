@@ -9,7 +9,7 @@ const HEIGHT = 1 / 3; // of the centre over the base
 const BASE = [90, 210, 330].map((degrees) => (degrees * Math.PI) / 180);
 const RADIUS = Math.sqrt(8) / 3;
 const CORNERS = [...BASE.map((angle) => [RADIUS * Math.cos(angle), RADIUS * Math.sin(angle), -HEIGHT]), [0, 0, 1]];
-const CAMERA = { eye: { x: 1.05, y: -0.55, z: 0.3 }, center: { x: 0, y: 0, z: 0.1 } };
+const CAMERA = { eye: { x: 1.22, y: -0.64, z: 0.25 }, center: { x: 0, y: 0, z: 0.01 } };
 const SYMBOLS = { spatial: "square", temporal: "circle", spectral: "cross", relational: "diamond" };
 const PLURALS = { spatial: "pictures", temporal: "waveforms", spectral: "spectra", relational: "digits" };
 const MODALITIES = Object.keys(PLURALS);
@@ -36,10 +36,9 @@ const legend = MODALITIES.map((modality) => {
 const heads = CORNERS.map(() => namePlate(hm.make("th", "", part("experts"))));
 const means = MODALITIES.map((modality) => tableRow("means", modality, capital(PLURALS[modality])));
 const corners = CORNERS.map(() => namePlate(hm.make("span", "hm-landscape-corner", part("marks"))));
-const stars = [0, 1].map((i) => {
+const stars = [0, 1].map(() => {
   const node = hm.make("span", "hm-landscape-star", part("marks"));
   node.innerHTML = `${STAR}<b></b>`;
-  node.dataset.lane = i;
   return node;
 });
 const yours = stars.map(() => tableRow("yours"));
@@ -106,7 +105,7 @@ let tabled = ""; // the configuration whose means the table shows
 function showTable() {
   const { experts, modalities } = model();
   hm.payload.inputs.forEach((lane, i) => {
-    yours[i](hm.mix(lane).weights, experts, [lane.modality, `★ this ${hm.nouns[lane.modality]}`]);
+    yours[i](hm.mix(lane).weights, experts, [lane.modality, `★ ${hm.nouns[lane.modality]}`]);
   });
   if (hm.payload.inputs.length < 2) yours[1](null);
   if (tabled === hm.state.configuration) return;
@@ -219,22 +218,28 @@ function follow(glplot) {
 }
 
 function placeCorners() {
-  part("marks").querySelectorAll(".hm-landscape-corner").forEach((node, i) => place(node, CORNERS[i].map((x) => 1.16 * x)));
-}
-
-function placeStars() {
-  stars.forEach((node, i) => {
-    const lane = hm.payload?.inputs[i];
-    const mixed = lane && hm.mix(lane);
-    node.hidden = !mixed?.answers || !followed;
-    if (node.hidden) return;
-    node.style.setProperty("--colour", hm.colour(lane.modality));
-    node.querySelector("b").textContent = `this ${hm.nouns[lane.modality]}`;
-    place(node, inside(mixed.weights));
+  part("marks").querySelectorAll(".hm-landscape-corner").forEach((node, i) => {
+    const [x] = place(node, CORNERS[i].map((value) => 1.12 * value));
+    node.style.translate = `${100 * (x - 1)}% -50%`; // outwards
   });
 }
 
-// To where a point of the scene is seen: by the matrices, column by column, of Plotly's own camera.
+// The label of the higher star stands above it, that of the other below.
+function placeStars() {
+  const heights = stars.map((node, i) => {
+    const lane = hm.payload?.inputs[i];
+    const mixed = lane && hm.mix(lane);
+    node.hidden = !mixed?.answers || !followed;
+    if (node.hidden) return Infinity;
+    node.style.setProperty("--colour", hm.colour(lane.modality));
+    node.querySelector("b").textContent = `this ${hm.nouns[lane.modality]}`;
+    return place(node, inside(mixed.weights))[1];
+  });
+  stars.forEach((node, i) => node.classList.toggle("hm-higher", heights[i] < heights[1 - i]));
+}
+
+// Puts a mark to where a point of the scene is seen, by the matrices, column by column, of Plotly's own camera. Gives that
+// place, in parts of the width and height.
 function place(node, point) {
   const { glplot, dataScale } = plot._fullLayout.scene._scene;
   const { model, view, projection } = glplot.cameraParams;
@@ -243,8 +248,9 @@ function place(node, point) {
     (vector, matrix) => [0, 1, 2, 3].map((row) => vector.reduce((sum, value, column) => sum + value * matrix[4 * column + row], 0)),
     scaled,
   );
-  node.style.left = `${50 * (1 + x / w)}%`;
-  node.style.top = `${50 * (1 - y / w)}%`;
+  const seen = [(1 + x / w) / 2, (1 - y / w) / 2];
+  [node.style.left, node.style.top] = seen.map((share) => `${100 * share}%`);
+  return seen;
 }
 
 // Turning, for keys and fingers.
