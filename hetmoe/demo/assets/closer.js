@@ -12,7 +12,7 @@ const answers = new WeakMap(); // encoding: {configuration and label: the server
 let isNear = false;
 let isPressed = false; // a pen or a slider may be under way
 let isAsking = false;
-let timer = 0;
+let due = null; // what is about to be asked: {encoding, key, timer}
 let looked = ""; // the modality that was last looked at
 let drawn = []; // what the drawing is made of
 
@@ -27,18 +27,25 @@ function subject() {
 
 function update() {
   panel.hidden = !hm.payload;
-  clearTimeout(timer);
-  if (!hm.payload) return;
+  if (!hm.payload) return schedule(null);
   const now = subject();
   showLanes(now.lane);
   const answer = answers.get(now.lane.encoding)?.[now.key];
   panel.classList.toggle("hm-stale", !answer);
   panel.setAttribute("aria-busy", String(!answer));
+  schedule(isNear && !answer ? now : null);
   if (answer) show(now, answer);
-  else if (isNear) timer = setTimeout(ask, STILL);
+}
+
+// Asks when a question has stood for a while; what does not change it, as a what-if, does not put it off.
+function schedule(now) {
+  if (now && due?.encoding === now.lane.encoding && due.key === now.key) return;
+  clearTimeout(due?.timer);
+  due = now && { encoding: now.lane.encoding, key: now.key, timer: setTimeout(ask, STILL) };
 }
 
 async function ask() {
+  due = null;
   const now = subject();
   if (!now || isPressed || isAsking || hm.state.live) return; // update comes again when that has ended
   isAsking = true;
@@ -150,8 +157,8 @@ function press(isDown) {
 addEventListener("pointerdown", () => press(true), true);
 for (const event of ["pointerup", "pointercancel"]) addEventListener(event, () => press(false), true);
 new IntersectionObserver(
-  ([{ isIntersecting }]) => {
-    isNear = isIntersecting;
+  (entries) => {
+    isNear = entries.at(-1).isIntersecting; // several come at once where the page is busy
     update();
   },
   { rootMargin: "300px" },
