@@ -39,6 +39,7 @@ const corners = CORNERS.map(() => namePlate(hm.make("span", "hm-landscape-corner
 const stars = [0, 1].map(() => {
   const node = hm.make("span", "hm-landscape-star", part("marks"));
   node.innerHTML = `${STAR}<b></b>`;
+  node.hidden = true; // until it has a place
   return node;
 });
 const yours = stars.map(() => tableRow("yours"));
