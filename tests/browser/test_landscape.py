@@ -42,7 +42,7 @@ def places(found: Locator, what: str) -> list[tuple[float, float]]:
 
 def row(found: Locator, name: str) -> list[int]:
     """The percentages of a row of the table."""
-    cells = found.get_by_role("row", name=name).get_by_role("cell").all_inner_texts()
+    cells = found.get_by_role("row", name=re.compile(f"^{name} ")).get_by_role("cell").all_inner_texts()
     return [int(cell.split("\u202f")[0]) for cell in cells]
 
 
