@@ -9,7 +9,7 @@ const HEIGHT = 1 / 3; // of the centre over the base
 const BASE = [90, 210, 330].map((degrees) => (degrees * Math.PI) / 180);
 const RADIUS = Math.sqrt(8) / 3;
 const CORNERS = [...BASE.map((angle) => [RADIUS * Math.cos(angle), RADIUS * Math.sin(angle), -HEIGHT]), [0, 0, 1]];
-const CAMERA = { eye: { x: 1.22, y: -0.64, z: 0.25 }, center: { x: 0, y: 0, z: 0.01 } };
+const CAMERA = { eye: { x: 1.22, y: -0.64, z: 0.3 }, center: { x: 0, y: 0, z: 0.06 } };
 const SYMBOLS = { spatial: "square", temporal: "circle", spectral: "cross", relational: "diamond" };
 const PLURALS = { spatial: "pictures", temporal: "waveforms", spectral: "spectra", relational: "digits" };
 const MODALITIES = Object.keys(PLURALS);
@@ -39,6 +39,7 @@ const corners = CORNERS.map(() => namePlate(hm.make("span", "hm-landscape-corner
 const stars = [0, 1].map(() => {
   const node = hm.make("span", "hm-landscape-star", part("marks"));
   node.innerHTML = `${STAR}<b></b>`;
+  node.hidden = true; // until it has a place
   return node;
 });
 const yours = stars.map(() => tableRow("yours"));
@@ -176,7 +177,7 @@ function layout() {
       zaxis: axis,
       aspectmode: "cube",
       camera: plot.layout?.scene.camera ?? CAMERA,
-      dragmode: matchMedia("(pointer: coarse)").matches ? false : "orbit", // a finger scrolls the page
+      dragmode: "orbit",
       hovermode: false,
     },
   };
@@ -220,7 +221,7 @@ function follow(glplot) {
 function placeCorners() {
   part("marks").querySelectorAll(".hm-landscape-corner").forEach((node, i) => {
     const [x] = place(node, CORNERS[i].map((value) => 1.12 * value));
-    node.style.translate = `${100 * (x - 1)}% -50%`; // outwards
+    node.style.translate = `${60 * x - 80}% -50%`; // outwards
   });
 }
 
@@ -252,6 +253,9 @@ function place(node, point) {
   [node.style.left, node.style.top] = seen.map((share) => `${100 * share}%`);
   return seen;
 }
+
+// The wheel scrolls the page; Plotly would catch it even where it does not zoom.
+plot.addEventListener("wheel", (event) => event.stopPropagation(), { capture: true, passive: true });
 
 // Turning, for keys and fingers.
 let turned = 0;
