@@ -259,7 +259,7 @@ def test_every_chart_has_its_numbers_as_tables(read: Callable[..., Page]) -> Non
         article.locator("summary").click()
         expect(article.locator("table").first).to_be_visible()
         assert [table.evaluate(cells) for table in article.locator("table").all()] == expected
-    assert page.locator("caption").all_inner_texts() == ["soft", "hard"]
+    assert page.locator(".hm-evidence caption").all_inner_texts() == ["soft", "hard"]
 
 
 def test_links_lead_to_the_sections(read: Callable[..., Page]) -> None:

@@ -91,6 +91,7 @@ let load = () => {
     landscape = answer ?? LOST; // without an answer, Gradio gives undefined
     say(landscape.message);
     part("body").hidden = Boolean(landscape.message);
+    part("body").classList.remove("hm-waiting");
     update();
   });
 };
