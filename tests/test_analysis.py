@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from hetmoe.analysis import WhatIf, attributions, contributions, energy, inside, remix
 from hetmoe.experts import GRID
 from hetmoe.inference import Prediction, Predictor, default_checkpoint
-from tests.tiny import SAMPLES, STATISTICS, tiny_checkpoint
+from tests.media import SAMPLES
+from tests.tiny import STATISTICS, tiny_checkpoint
 
 PICTURE = sorted(SAMPLES.glob("cifar10-*.png"))[0]
 DIGIT = sorted(SAMPLES.glob("mnist-*.png"))[0]

@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from hetmoe import checkpoint
 from hetmoe.checkpoint import FORMAT, KEY, CheckpointError, load_checkpoint, read_tensors, save_checkpoint
 from hetmoe.model import HetMoE
-from tests.tiny import SAMPLES, tiny_checkpoint, tiny_config
+from tests.media import SAMPLES
+from tests.tiny import tiny_checkpoint, tiny_config
 
 
 @pytest.fixture

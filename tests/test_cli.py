@@ -7,7 +7,6 @@ import pytest
 
 from hetmoe.__main__ import main
 
-SAMPLES = Path(__file__).parent / "samples"
 PICTURE = SAMPLES / "cifar10-00013-horse.png"
 WORD = SAMPLES / "speech-189cbabe_nohash_3-on.wav"
 DIGIT = SAMPLES / "mnist-00004-4.png"
@@ -22,6 +21,7 @@ DIGIT = SAMPLES / "mnist-00004-4.png"
         ([DIGIT, "--as", "picture", "--configuration", "homogeneous"], ["spatial"]),
     ],
 )
+from tests.media import SAMPLES
 def test_predict(arguments: list[object], modalities: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["predict", *map(str, arguments)]
     assert main(words) == 0

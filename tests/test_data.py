@@ -13,10 +13,10 @@ import pytest
 from PIL import Image
 
 from hetmoe.encoding import MODALITIES, encode_digit, encode_picture, encode_recording, open_picture, open_recording
+from tests.media import SAMPLES
 from training import data
 from training.data import LABELS, WORDS, DataError, load_splits, mixed_batches, statistics
 
-SAMPLES = Path(__file__).parent / "samples"
 EXAMPLES = SAMPLES.parents[1] / "hetmoe" / "demo" / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 

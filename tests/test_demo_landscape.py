@@ -17,8 +17,9 @@ from hetmoe.demo.sources import examples
 from hetmoe.encoding import MODALITIES
 from hetmoe.familiarity import FLOOR
 from hetmoe.inference import Prediction, Predictor, choose_device
+from tests.media import SAMPLES
 from tests.test_demo import Parrot
-from tests.tiny import SAMPLES, tiny_checkpoint
+from tests.tiny import tiny_checkpoint
 
 Content = dict[str, Any]
 BY = {"spatial": "familiarity", "temporal": None, "spectral": "familiarity", "relational": "energy"}

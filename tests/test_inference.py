@@ -23,7 +23,8 @@ from hetmoe.encoding import (
     standardise,
 )
 from hetmoe.inference import Prediction, Predictor, choose_device, default_checkpoint
-from tests.tiny import SAMPLES, STATISTICS, tiny_checkpoint
+from tests.media import SAMPLES
+from tests.tiny import STATISTICS, tiny_checkpoint
 from training.data import LABELS
 
 PICTURE, OTHER_PICTURE = sorted(SAMPLES.glob("cifar10-*.png"))[:2]

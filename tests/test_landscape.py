@@ -16,7 +16,8 @@ from hetmoe.encoding import MODALITIES, N_INPUTS
 from hetmoe.familiarity import Usual, distance, unfamiliarity
 from hetmoe.inference import Predictor, choose_device
 from tests.evaluations import repeated
-from tests.tiny import SAMPLES, copy_of_data, tiny_checkpoint
+from tests.media import SAMPLES
+from tests.tiny import copy_of_data, tiny_checkpoint
 from training import foreign
 from training.data import LABELS, Data, load_splits
 from training.foreign import foreign_inputs, scribble, tone

@@ -1,7 +1,6 @@
 """Speaking live, as the server sees it: a second of sound inside the input's value."""
 
 import base64
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +8,8 @@ import pytest
 from hetmoe.demo.classify import answer, encode
 from hetmoe.demo.sources import MAX_LIVE_LETTERS, WAV_URL, open_source
 from hetmoe.encoding import InputError
+from tests.media import SAMPLES
 
-SAMPLES = Path(__file__).parent / "samples"
 SPOKEN = next(SAMPLES.glob("speech-*-up.wav"))
 
 

@@ -10,9 +10,9 @@ from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig
 from hetmoe.encoding import Statistics
 from hetmoe.experts import EXPERTS
 from hetmoe.model import HetMoE
+from tests.media import SAMPLES
 from training.data import LABELS, Data, load_splits
 
-SAMPLES = Path(__file__).parent / "samples"
 STATISTICS = {
     "spatial": Statistics(0.5, 0.25),
     "temporal": Statistics(-0.01, 0.3),

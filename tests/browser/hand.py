@@ -113,3 +113,12 @@ class Hand:
         assert box is not None
         for x, y in points:
             self.page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"])
+
+    def draw_a_one(self) -> None:
+        """A stroke down the middle of the pad, in the digit tab."""
+        self.open_tab("Digit")
+        with self.expecting_change():
+            self.pen((0.5, 0.2))
+            self.page.mouse.down()
+            self.pen((0.5, 0.8))
+            self.page.mouse.up()

@@ -126,12 +126,7 @@ def test_a_click_or_a_key_chooses_a_configuration(hand: Hand) -> None:
 
 
 def test_says_nothing_of_right_and_wrong_where_nobody_knows(hand: Hand) -> None:
-    hand.open_tab("Digit")
-    with hand.expecting_change():
-        hand.pen((0.5, 0.2))
-        hand.page.mouse.down()
-        hand.pen((0.5, 0.8))
-        hand.page.mouse.up()
+    hand.draw_a_one()
     assert {c.lanes[0].truth for c in columns(hand).values()} == {""}
 
 

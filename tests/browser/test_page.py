@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-import soundfile
 from PIL import Image
 from playwright.sync_api import expect
 
 from hetmoe.encoding import encode_digit, encode_picture
 from tests.browser.hand import Bar, Hand, Lane
+from tests.media import png, wav
 
 FOUR = ["Spatial", "Temporal", "Spectral", "Relational"]
 PICTURES = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"}
@@ -19,18 +19,6 @@ WORDS = {"yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go"}
 DIGITS = set("0123456789")
 LABELS = {"Picture": PICTURES, "Sound": WORDS, "Digit": DIGITS}
 SEVEN = [(0.3 + 0.02 * i, 0.25) for i in range(20)] + [(0.7 - 0.01 * i, 0.25 + 0.025 * i) for i in range(23)]
-
-
-def png(image: Image.Image) -> bytes:
-    file = io.BytesIO()
-    image.save(file, "PNG")
-    return file.getvalue()
-
-
-def wav(samples: np.ndarray, rate: int) -> bytes:
-    file = io.BytesIO()
-    soundfile.write(file, samples, rate, format="WAV", subtype="PCM_U8")
-    return file.getvalue()
 
 
 def pixels(seen: str) -> np.ndarray:

@@ -164,12 +164,7 @@ def test_puts_everything_back(hand: Hand) -> None:
 
 
 def test_leaves_a_persons_own_drawing_alone(hand: Hand) -> None:
-    hand.open_tab("Digit")
-    with hand.expecting_change():
-        hand.pen((0.5, 0.2))
-        hand.page.mouse.down()
-        hand.pen((0.5, 0.8))
-        hand.page.mouse.up()
+    hand.draw_a_one()
     drawing = hand.pad()
     begin(hand, 4)
     assert "is muted" in text(hand)
