@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hetmoe.__main__ import main
+from tests.media import SAMPLES
 
 PICTURE = SAMPLES / "cifar10-00013-horse.png"
 WORD = SAMPLES / "speech-189cbabe_nohash_3-on.wav"
@@ -21,7 +22,6 @@ DIGIT = SAMPLES / "mnist-00004-4.png"
         ([DIGIT, "--as", "picture", "--configuration", "homogeneous"], ["spatial"]),
     ],
 )
-from tests.media import SAMPLES
 def test_predict(arguments: list[object], modalities: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     words = ["predict", *map(str, arguments)]
     assert main(words) == 0
