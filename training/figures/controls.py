@@ -185,7 +185,7 @@ def experts(rows: Rows, curves: Rows) -> go.Figure | None:
     figure = slide(
         _experts_title(panels),
         "Change of accuracy in points against the whole heterogeneous mixture, mean over the seeds: of "
-        f"{' and '.join(REMOVED[heading] for heading in panels)}. Framed: the modality's own expert. "
+        f"{' and of '.join(REMOVED[heading] for heading in panels)}. Framed: the modality's own expert. "
         f"{_n(rows, ['heterogeneous'])}.",
         "Heat maps of what the mixture loses without an expert, modality by expert",
         panels=list(panels),
