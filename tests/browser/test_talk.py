@@ -70,8 +70,6 @@ def test_the_frame_answers_a_stroke(page: Page, folder_url: str) -> None:
 
 def test_the_slide_answers_a_stroke(page: Page, folder_url: str) -> None:
     page.goto(f"{folder_url}/slide.html")
-    expect(page.get_by_role("heading", name="four different experts")).to_be_visible()
-    page.keyboard.press("ArrowRight")
     expect(page.get_by_role("heading", name="Who answers")).to_be_in_viewport()
     draw_and_expect_an_answer(page)
 
