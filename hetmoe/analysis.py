@@ -100,7 +100,7 @@ def attributions(predictor: Predictor, encoding: np.ndarray, modality: str, clas
     Args:
         encoding: (1024,) as encoded, as in `Prediction.encoding`.
         class_index: in [0, C).
-    Raises KeyError for an unknown modality, IndexError for a class that is not there.
+    Raises KeyError for an unknown modality, IndexError for a class_index of C or more.
     """
     x = _standardised(predictor, encoding, modality)  # 1 N
     midpoints = (torch.arange(STEPS, device=x.device)[:, None] + 0.5) / STEPS

@@ -33,7 +33,7 @@ class Prediction:
     encoding: np.ndarray  # (1024,) float32, as encoded, before standardising
     experts: tuple[str, ...]  # E names
     labels: tuple[str, ...]  # C class names of this modality
-    routing_weights: np.ndarray  # (E,) float64, sums to 1
+    routing_weights: np.ndarray  # (E,) float64, sums to 1 (or all 0 where `analysis.remix` has muted everyone)
     expert_logits: np.ndarray  # (E, C) float64, each expert alone
 
     @cached_property

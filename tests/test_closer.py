@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from hetmoe.analysis import attributions, inside
-from hetmoe.demo.closer import _in_bands, look_closer
+from hetmoe.demo import closer
+from hetmoe.demo.closer import BUSY, _in_bands, look_closer
 from hetmoe.inference import Predictor
 from tests.tiny import tiny_checkpoint
 
@@ -119,3 +120,20 @@ def test_nonsense_gets_a_sentence(predictors: dict[str, Predictor], change: dict
 @pytest.mark.parametrize("question", [None, [], "closer", 7, {}, {"encoding": [0.5] * 1024}])
 def test_no_question_at_all_gets_a_sentence(predictors: dict[str, Predictor], question: Any) -> None:
     assert list(look_closer(predictors, question)) == ["message"]
+
+
+def test_a_crowd_is_told_so_instead_of_waiting(predictors: dict[str, Predictor]) -> None:
+    """Whoever waits holds a thread that predictions need."""
+    closer._one_at_a_time.acquire()
+    try:
+        threads = ThreadPoolExecutor(8)
+        looks = [threads.submit(look_closer, predictors, QUESTION) for _ in range(8)]
+        deadline = time.monotonic() + 10
+        while sum(look.done() for look in looks) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        told = [look.result() for look in looks if look.done()]
+    finally:
+        closer._one_at_a_time.release()
+    threads.shutdown()
+    assert told == [BUSY] * 4
+    assert sum("attributions" in look.result() for look in looks) == 4

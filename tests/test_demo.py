@@ -102,6 +102,20 @@ def test_answer_to_a_bad_file_is_a_sentence(kind: str, tmp_path: Path) -> None:
     assert "could not be read" in shown["message"]
 
 
+@pytest.mark.parametrize("value", ["x", [1], 5, {"example": []}, {"example": {}}, {"file": 1}, {"drawing": 2}])
+def test_whatever_the_browser_sends_gets_a_sentence(value: Any) -> None:
+    shown = answer({"hybrid": Parrot()}, "digit", value)  # type: ignore[dict-item]
+    assert shown["inputs"] == []
+    assert shown["message"] in (NOTHING_YET["digit"], "Please send a file.")
+
+
+def test_an_answer_says_what_it_answers() -> None:
+    value = {"example": "7", "number": 12, "variation": {"name": "mirror", "strength": 1}}
+    assert answer({"hybrid": Parrot()}, "digit", value)["asked"] == value  # type: ignore[dict-item]
+    drawing = {"drawing": "data:image/png;base64,", "number": 13}
+    assert answer({"hybrid": Parrot()}, "digit", drawing)["asked"] == {"number": 13}  # type: ignore[dict-item]
+
+
 def test_colours_stand_out_from_the_page() -> None:
     def luminance(colour: str) -> float:  # WCAG 2.2, relative luminance
         channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]

@@ -16,6 +16,8 @@ from hetmoe.inference import Prediction, Predictor
 # What each kind of input is seen as; a recording is seen twice.
 MODALITIES = {"picture": ("spatial",), "sound": ("temporal", "spectral"), "digit": ("relational",)}
 NOTHING_MEASURED = Landscape()
+# What an answer repeats of the value that it answers: its number in the page's order, which example, which variation.
+ASKED = ("number", "example", "variation")
 
 
 def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
@@ -29,14 +31,14 @@ def encode(kind: str, source: Path | bytes) -> dict[str, np.ndarray]:
 def answer(
     predictors: Mapping[str, Predictor],
     kind: str,
-    value: dict[str, Any] | None,
+    value: Any,
     landscape: Landscape = NOTHING_MEASURED,
 ) -> dict[str, Any]:
     """What an input component holds → what the page shows of it, by every configuration's model:
 
     {"inputs": [lane, …], "file": data URL of the input's raw form (a PNG or WAV file), "variation": None,
      "message": None}, or, if it cannot be classified, {"inputs": [], "variation": None, "message": a sentence that says
-    what to do}. A lane is one modality:
+    what to do}; and in both cases "asked": what of the value says which answer this is. A lane is one modality:
 
     {"modality": str, "encoding": [float] * 1024, "labels": [str] * C,
      "models": {configuration: {"experts": [str] * E, "routing_weights": [float] * E, "expert_logits": E × C floats,
@@ -50,16 +52,21 @@ def answer(
     If the value also has a key "variation", {"name": one of VARIATIONS, "strength": number in [0, 1]}, the answer's
     "variation" is {"inputs": [lane, …], "file": data URL} of the input changed like this, or, if that cannot be done,
     {"inputs": [], "message": sentence}.
+
+    value: from the browser, so it may be anything; asked well, it is as `sources.open_source` explains
     """
+    value = value if isinstance(value, dict) else {}
+    asked = {key: value[key] for key in ASKED if key in value}
     try:
         raw = variations.open_raw(kind, open_source(kind, value))
     except InputError as error:
-        return {"inputs": [], "variation": None, "message": str(error)}
-    asked = (value or {}).get("variation")
+        return {"inputs": [], "variation": None, "message": str(error), "asked": asked}
+    variation = value.get("variation")
     return {
         **_shown(predictors, kind, landscape, variations.Varied(raw, variations.encode(kind, raw))),
-        "variation": None if asked is None else _variation(predictors, kind, landscape, raw, asked),
+        "variation": None if variation is None else _variation(predictors, kind, landscape, raw, variation),
         "message": None,
+        "asked": asked,
     }
 
 

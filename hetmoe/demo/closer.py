@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from math import floor, log10
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 import gradio as gr
@@ -17,6 +17,8 @@ LARGEST = 100.0  # no encoding comes near it
 BANDS = 64  # of the filters' responses, evenly spaced in log frequency
 
 _one_at_a_time = Lock()  # gradients are slow: predictions beside eight at a time took five times as long as beside one
+_waiting = BoundedSemaphore(4)  # each holds a thread of those that predictions need
+BUSY = {"message": "Many visitors look closer just now. Please choose something again in a moment."}
 
 
 def look_closer(predictors: Mapping[str, Predictor], question: Any) -> dict[str, Any]:
@@ -51,9 +53,14 @@ def look_closer(predictors: Mapping[str, Predictor], question: Any) -> dict[str,
     if not _is_encoding(encoding):
         return {"message": f"An encoding is {N_INPUTS} numbers from {-LARGEST:.0f} to {LARGEST:.0f}."}
     x = np.array(encoding, np.float32)
-    with _one_at_a_time:
-        rows = attributions(predictor, x, modality, labels[modality].index(label))
-        views = inside(predictor, x, modality)
+    if not _waiting.acquire(blocking=False):
+        return BUSY
+    try:
+        with _one_at_a_time:
+            rows = attributions(predictor, x, modality, labels[modality].index(label))
+            views = inside(predictor, x, modality)
+    finally:
+        _waiting.release()
     experts = predictor.checkpoint.model.config.expert_labels()
     return {
         "attributions": {expert: _rounded(row) for expert, row in zip(experts, rows, strict=True)},

@@ -36,7 +36,7 @@ def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
     value = value or {}
     if isinstance(problem := value.get("problem"), str):
         raise InputError(problem)
-    if (name := value.get("example")) in (known := examples(kind)):
+    if isinstance(name := value.get("example"), str) and name in (known := examples(kind)):
         return known[name]
     if (file := value.get("file")) is not None:
         return uploaded(file)

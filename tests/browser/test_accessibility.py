@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
 
 from tests.browser.hand import Hand
 
@@ -31,7 +32,9 @@ def test_no_rule_is_broken_in_any_tab(open_page: Callable[..., Hand], theme: str
 
 def test_no_rule_is_broken_by_the_tour_and_the_popover(hand: Hand) -> None:
     hand.button("Tour").click()
+    expect(hand.page.get_by_role("dialog")).to_be_visible()
     assert violations(hand) == []
     hand.page.keyboard.press("Escape")
     hand.button("Share").click()
+    expect(hand.button("Copy link")).to_be_visible()
     assert violations(hand) == []

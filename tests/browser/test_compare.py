@@ -147,3 +147,13 @@ def test_side_by_side_on_a_phone_too(open_page: Callable[..., Hand]) -> None:
     assert len({box["y"] for box in boxes if box}) == 1
     assert all(box and box["x"] >= 0 and box["x"] + box["width"] <= 375 for box in boxes)
     assert hand.page.evaluate("document.documentElement.scrollWidth") == 375
+
+
+def test_an_old_answer_is_not_judged_by_a_new_truth(hand: Hand) -> None:
+    truths = [c.lanes[0].truth for c in columns(hand).values()]
+    assert truths[0] == "✓ right"
+    hand.page.context.set_offline(True)
+    hand.page.locator(".hm-example >> visible=true").nth(2).click()
+    hand.button("equal").click()
+    hand.button("Reset").click()
+    assert [c.lanes[0].truth for c in columns(hand).values()] == truths

@@ -249,3 +249,14 @@ def test_no_rule_of_accessibility_is_broken_by_a_comparison(open_page: Callable[
         result = Axe().run(hand.page, context=".hm-experiments").response
         assert len(result["passes"]) > 10  # it has looked
         assert [f"{v['id']}: {node['target']}" for v in result["violations"] for node in v["nodes"]] == [], tab
+
+
+def test_an_experiment_whose_answer_does_not_come_is_not_put_under_another_ones_name(hand: Hand) -> None:
+    press(hand, "mirror")
+    before = sides(hand)
+    sentence = panel(hand).locator('[data-part="sentence"]').inner_text()
+    hand.page.context.set_offline(True)
+    press(hand, "negative")
+    hand.page.wait_for_timeout(500)
+    assert panel(hand).locator('[data-part="sentence"]').inner_text() == sentence
+    assert sides(hand) == before

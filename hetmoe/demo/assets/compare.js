@@ -76,7 +76,7 @@ function laneNode(parent) {
     if (!rows.length) rows = experts.map((expert) => barNode(bars, expert)); // a configuration's are always the same
     const mixed = hm.mix(lane, configuration, whatIf);
     const [best, ...rest] = mixed.order;
-    const truth = truthOf(hm.state.tab);
+    const truth = hm.payload.asked.example; // examples are named by their true label
     const isRight = lane.labels[best] === truth;
     seenNode.hidden = hm.payload.inputs.length === 1;
     seen(hm.seen[lane.modality][0]);
@@ -102,11 +102,6 @@ function barNode(list, expert) {
     fill.style.width = `${100 * weight}%`;
     number(hm.percent(weight));
   };
-}
-
-// The true label of a tab's input: examples are named by theirs.
-function truthOf(kind) {
-  return hm.state.source[kind]?.example ?? null;
 }
 
 const columns = hm.configurations.map(column);

@@ -171,15 +171,17 @@ function draw() {
   const kind = hm.state.tab;
   const variation = variationOf(kind);
   if (variation) delete kept[kind]; // one comparison at a time
-  const experiment = props.experiments[kind].find(({ name }) => name === variation?.name);
+  const asked = variation && payload.asked.variation; // while the next one is on its way, the last one stands
+  const named = (wanted) => props.experiments[kind].find(({ name }) => name === wanted?.name);
+  const experiment = named(asked);
   for (const update of updateChoices) update();
   part("sentence").textContent = kept[kind] ? KEPT : (experiment?.sentence ?? INVITATION);
   part("sentence").classList.toggle("hm-look", Boolean(kept[kind] ?? experiment));
-  drawStrength(experiment, variation);
+  drawStrength(named(variation), variation);
   drawComparison(kind, kept[kind] ?? payload, kept[kind] ? payload : variation && payload.variation);
 }
 
-// left, right: answers; right is missing if there is nothing to compare or it has not arrived yet.
+// left, right: answers; right is missing if there is nothing to compare.
 function drawComparison(kind, left, right) {
   const isShown = Boolean(right && !right.message);
   if (isShown) comparisons[kind] ??= comparisonNode(kind, left.inputs.map(({ modality }) => modality));

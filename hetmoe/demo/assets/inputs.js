@@ -10,6 +10,7 @@ hm.examples[props.kind] = exampleButtons.map((button) => button.dataset.name);
 let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
 let held = props.value; // what the input holds: the latest value, without a variation
 let variation; // that was submitted with it
+let sent = 0; // how often something was submitted: the answer repeats the number
 
 function submit(value, url = null) {
   latest += 1;
@@ -20,7 +21,8 @@ function submit(value, url = null) {
 
 function send() {
   variation = hm.state.variation?.[props.kind];
-  props.value = variation ? { ...held, variation } : held;
+  sent += 1;
+  props.value = { ...held, ...(variation && { variation }), number: sent };
   trigger("input");
 }
 

@@ -7,14 +7,6 @@ const MARGIN = 32;
 const SHARPNESS = 2; // pixels of the picture per CSS pixel
 const SVG_PROPERTIES = ["fill", "stroke", "stroke-width", "opacity", "font", "text-anchor", "visibility", "display"];
 
-function loadOnce(address) {
-  window.htmlToImageLoading ??= new Promise((resolve, reject) => {
-    const script = hm.make("script", "", document.head);
-    Object.assign(script, { onload: resolve, onerror: reject, src: address });
-  });
-  return window.htmlToImageLoading;
-}
-
 // In sight: a third of the part, or of the window, at least.
 function isInSight(node) {
   const { top, bottom, height } = node.getBoundingClientRect();
@@ -51,7 +43,7 @@ async function draw(node, paper) {
 }
 
 async function snapshot(library) {
-  await loadOnce(library);
+  await hm.loadScript(library);
   const nodes = [...document.querySelectorAll(".hm-stage, .hm-panel, .hm-evidence-section")].filter(isInSight);
   const style = getComputedStyle(nodes[0]);
   const [ink, quiet, paper] = ["ink", "quiet", "paper"].map((name) => style.getPropertyValue(`--hm-${name}`));

@@ -92,6 +92,19 @@ const hm = {
     [...document.querySelectorAll('[role="tab"]')].find((node) => node.textContent.trim().toLowerCase() === tab)?.click();
   },
 
+  scripts: {}, // address: a promise of a script that was asked for
+  // A script of our own server, loaded once for all that need it; after a failure it is asked for again.
+  loadScript(address) {
+    hm.scripts[address] ??= new Promise((done, failed) => {
+      const onerror = () => {
+        delete hm.scripts[address];
+        failed(new Error("A script could not be loaded."));
+      };
+      document.head.append(Object.assign(hm.make("script"), { src: address, onload: done, onerror }));
+    });
+    return hm.scripts[address];
+  },
+
   softmax,
   view,
   seen: SEEN,
