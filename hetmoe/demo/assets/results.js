@@ -240,7 +240,7 @@ function laneNode(modality) {
     );
     trusted.classList.toggle("hm-foreign", mixed.answers && isForeign());
     trusted.lastChild.textContent = trust(lane, mixed);
-    whyHeading.textContent = `Why “${lane.labels[c]}”?`;
+    whyHeading.textContent = mixed.answers ? `Why “${lane.labels[c]}”?` : "Why";
     const ends = [0];
     for (const row of mixed.contributions) ends.push(ends.at(-1) + row[c]);
     const at = scale(ends);

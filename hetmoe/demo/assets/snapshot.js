@@ -25,8 +25,21 @@ function title() {
   return [tab[0].toUpperCase() + tab.slice(1), ...(said.length ? [said.join(" · ")] : [])].join(" → ");
 }
 
+// Of a WebGL canvas nothing can be copied once its frame is shown: for so long a picture lies over it.
+async function standIn(plot) {
+  const { clientWidth: width, clientHeight: height } = plot;
+  const picture = hm.make("img");
+  picture.src = await Plotly.toImage(plot, { format: "png", width, height });
+  await picture.decode();
+  Object.assign(picture.style, { position: "absolute", inset: "0", width: `${width}px`, height: `${height}px`, maxWidth: "none" });
+  plot.append(picture);
+  return picture;
+}
+
 // html-to-image copies a drawing (SVG) without what style sheets say of its shapes; so they say it themselves meanwhile.
 async function draw(node, paper) {
+  const pictures = await Promise.all([...node.querySelectorAll(".js-plotly-plot:has(canvas)")].map(standIn));
+  for (const box of node.querySelectorAll("[type=checkbox]")) box.toggleAttribute("checked", box.checked);
   const shapes = [...node.querySelectorAll("svg *")];
   const own = shapes.map((shape) => shape.getAttribute("style"));
   const shown = shapes.map((shape) => {
@@ -36,8 +49,10 @@ async function draw(node, paper) {
   shapes.forEach((shape, i) => shape.setAttribute("style", `${own[i] ?? ""};${shown[i]}`));
   try {
     const filter = ({ hidden }) => !hidden; // above all the camera that is not open, which cannot be copied
-    return await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true, filter });
+    const style = { margin: "0" }; // the picture is as large as the node without its margin
+    return await htmlToImage.toCanvas(node, { pixelRatio: SHARPNESS, backgroundColor: paper, skipFonts: true, filter, style });
   } finally {
+    pictures.forEach((picture) => picture.remove());
     shapes.forEach((shape, i) => (own[i] === null ? shape.removeAttribute("style") : shape.setAttribute("style", own[i])));
   }
 }
