@@ -94,7 +94,7 @@ def serve(evidence: Path = EVIDENCE) -> None:
         sys.exit(f"The page needs the published models: {error}.")
     build(predictors, evidence).launch(
         theme=theme(),
-        head=head(),
+        head=head({name: p.checkpoint.model.config.expert_labels() for name, p in predictors.items()}),
         favicon_path=ASSETS / "favicon.svg",
         allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,

@@ -1,10 +1,13 @@
 """The look: the fonts and colours that Gradio's own parts get, and the style sheet of ours."""
 
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import gradio as gr
 
 from hetmoe.demo.colours import GREYS, css_variables
+from hetmoe.variations import VARIATIONS
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -30,9 +33,17 @@ def style_sheet() -> str:
     return "\n".join([css_variables(), *(path.read_text(encoding="utf-8") for path in parts)])
 
 
-def head() -> str:
-    """What every component finds on the page: the style sheet, and the state that they share."""
-    shared = script("mix", "view", "state", "modes", "address", "keys")
+def head(experts: Mapping[str, Sequence[str]]) -> str:
+    """What every component finds on the page: the style sheet, and the state that they share.
+
+    experts: configuration → the names of its experts
+    """
+    variations: dict[str, list[str]] = {}
+    for name, variation in VARIATIONS.items():
+        for kind in variation.kinds:
+            variations.setdefault(kind, []).append(name)
+    names = f"const EXPERTS = {json.dumps(experts)}, VARIATIONS = {json.dumps(variations)};"
+    shared = names + script("mix", "view", "state", "modes", "address", "keys")
     # As part of the head, for Gradio rewrites the selectors of its css parameter.
     return f"<style>{style_sheet()}</style><script>(() => {{ {shared} }})();</script>"
 

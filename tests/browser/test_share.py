@@ -3,6 +3,7 @@
 import io
 import json
 import re
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -14,26 +15,35 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.hand import Hand
 
-# Many states at random, and what each is after it has been written into an address and read again.
+# Many states at random, and what each is after it has been written into an address and read again: the same, but that
+# the tour's step stands for all that the tour itself shows.
 ROUND_TRIPS = """() => {
   let seed = 1;
   const pick = (values) => values[(seed = (seed * 16807) % 2147483647) % values.length];
   const maybe = () => pick([true, false]);
-  const shares = [{}, { spatial: 0 }, { "ffn 1": 0, "ffn 4": 0.3 }, { spectral: 0.29, ffn: 1, relational: 0 }];
+  const shares = {
+    heterogeneous: [{}, { spatial: 0 }, { spectral: 0.29, temporal: 1, relational: 0 }],
+    hybrid: [{}, { spatial: 0 }, { spectral: 0.29, ffn: 1 }],
+    homogeneous: [{}, { "ffn 1": 0, "ffn 4": 0.3 }],
+  };
+  const variations = { picture: ["upside_down", "noise"], sound: ["hush", "noise"], digit: ["shuffle_rows"] };
   const why = (tab) => Object.fromEntries(seenAs[tab].map((lane) => [lane, pick(["frog", "7", "__proto__"])]));
   const sortKeys = (_, x) => (x?.constructor === Object ? Object.fromEntries(Object.entries(x).sort()) : x);
   const text = (value) => JSON.stringify(value, sortKeys);
   const seenAs = { picture: ["spatial"], sound: ["temporal", "spectral"], digit: ["relational"], evidence: [] };
+  const plain = { tab: "picture", configuration: hm.configurations[0], temperature: 1 };
+  Object.assign(plain, { shares: {}, chosen: {}, variation: {}, source: {} });
   return [...Array(400)].map(() => {
     const tab = pick(Object.keys(seenAs));
     const kind = tab !== "evidence";
+    const configuration = pick(hm.configurations);
     const state = {
       tab,
-      configuration: pick(hm.configurations),
+      configuration,
       temperature: pick([1, 0.5, 0.25, 1.07, 4, 2 ** -1.05]),
-      shares: pick(shares),
+      shares: pick(shares[configuration]),
       chosen: maybe() ? why(tab) : {},
-      variation: kind && maybe() ? { [tab]: { name: "shuffle_rows", strength: pick([1, 0.4, 0]) } } : {},
+      variation: kind && maybe() ? { [tab]: { name: pick(variations[tab]), strength: pick([1, 0.4, 0]) } } : {},
       source: kind && maybe() ? { [tab]: { example: pick(["some", "a b&c=d", "é,:"]) } } : {},
       present: maybe(),
       embed: maybe(),
@@ -42,10 +52,14 @@ ROUND_TRIPS = """() => {
     const routing = pick(["learned", "uniform", "top-1"]);
     if (routing !== "learned") state.routing = routing;
     if (maybe()) state.theme = pick(["light", "dark"]);
-    if (maybe()) state.tour = 3;
+    const { present, embed, hide, theme } = state;
+    const modes = theme ? { present, embed, hide, theme } : { present, embed, hide };
+    const onTour = pick([true, false, false]);
+    if (onTour) state.tour = 3;
+    const expected = onTour ? { ...plain, ...modes, tour: 3 } : state;
     const written = hm.address.write({ ...hm.state, routing: "learned", theme: undefined, tour: null, ...state });
     const read = { configuration: hm.configurations[0], temperature: 1, ...hm.address.read(written) };
-    return [text(state), text(read), written];
+    return [text(expected), text(read), written];
   });
 }"""
 
@@ -114,6 +128,9 @@ def test_a_link_opens_what_its_sender_sees(open_page: Callable[..., Hand]) -> No
         "?tab=__proto__&example=constructor&configuration=toString&routing=__proto__&variation=%3Cb%3E:9",
         "?mute=__proto__,constructor,,:&share=spatial:NaN,temporal:7,spectral&temperature=-1&why=spectral:no",
         "?theme=pink&tour=-1&present=yes&embed=&hide=%7D%3C/style%3E,*&%E0%A4%A&=&&?",
+        "?variation=foo:0.4&mute=ffn-1,ffn&share=ffn-4:0.5",
+        "?variation=hush:1&mute=Spatial",
+        "?tab=picture&variation=shuffle_rows",
     ],
 )
 def test_nonsense_in_the_address_is_ignored(open_page: Callable[..., Hand], nonsense: str) -> None:
@@ -121,6 +138,50 @@ def test_nonsense_in_the_address_is_ignored(open_page: Callable[..., Hand], nons
     assert hand.see() == plain.see()
     expect(hand.button("Share")).to_be_visible()
     expect(hand.page.get_by_role("tab", name="Picture")).to_have_attribute("aria-selected", "true")
+    assert hand.page.evaluate("hm.isUntouched")
+    expect(hand.page.get_by_text("There is no such experiment")).to_have_count(0)
+    hand.button("Dark").click()  # so that the address is written anew; foreign parameters come last
+    hand.wait_until(lambda: query(hand.page).startswith("?theme=dark"))
+
+
+def test_a_foreign_parameter_stays_what_it_is_and_breaks_out_of_nothing(open_page: Callable[..., Hand]) -> None:
+    foreign = [('a" onload=alert(1) x', "1"), ("b&mute", '<&">'), ("é,:+", "")]
+    hand = open_page(f"?{urllib.parse.urlencode(foreign)}")
+    hand.choose_configuration("Hybrid")
+    hand.wait_until(lambda: "configuration=hybrid" in query(hand.page))
+    assert hand.page.evaluate("[...new URLSearchParams(location.search)]") == [
+        ["configuration", "hybrid"],
+        *map(list, foreign),
+    ]
+    hand.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    open_share(hand)
+    hand.button("Copy embed code").click()
+    expect(hand.page.get_by_label("To copy")).to_be_visible()
+    nodes = hand.page.evaluate(
+        """(code) => [...new DOMParser().parseFromString(code, "text/html").body.childNodes].map((node) => [
+          node.nodeName,
+          Object.fromEntries([...node.attributes].map(({ name, value }) => [name, value])),
+          [...new URL(node.src).searchParams],
+        ])""",
+        hand.page.get_by_label("To copy").input_value(),
+    )
+    [[tag, attributes, parameters]] = nodes
+    assert tag == "IFRAME"
+    assert attributes.pop("src").startswith(hand.page.url.split("?")[0])
+    permissions = "microphone; camera; clipboard-read; clipboard-write"
+    assert attributes == {"width": "960", "height": "540", "title": "HetMoE", "allow": permissions}
+    assert parameters == [["configuration", "hybrid"], ["embed", "1"], *map(list, foreign)]
+
+
+def test_the_embed_code_escapes_whatever_the_address_holds(hand: Hand) -> None:
+    address = 'http://x/"><b>?a=1&lt;=2'
+    hand.page.evaluate("(address) => Object.assign(hm.address, { link: () => address })", address)
+    hand.page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    open_share(hand)
+    hand.button("Copy embed code").click()
+    code = hand.page.get_by_label("To copy").input_value()
+    parse = "(code) => new DOMParser().parseFromString(code, 'text/html').querySelector('iframe').getAttribute('src')"
+    assert hand.page.evaluate(parse, code) == address
 
 
 def test_the_theme_of_the_address_and_gradios_own(open_page: Callable[..., Hand]) -> None:

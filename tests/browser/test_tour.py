@@ -173,6 +173,52 @@ def test_leaves_a_persons_own_drawing_alone(hand: Hand) -> None:
     assert hand.pad() == drawing
 
 
+def test_leaves_an_input_empty_that_was_empty(hand: Hand) -> None:
+    for tab in ("Picture", "Digit"):
+        hand.open_tab(tab)
+        hand.part("clear").click()
+        expect(hand.results.locator(".hm-message")).to_be_visible()
+    blank = hand.pad()
+    begin(hand, 6)
+    hand.button("Finish").click()
+    expect(card(hand)).to_be_hidden()
+    for tab in ("Digit", "Picture"):
+        hand.page.get_by_role("tab", name=tab).click()
+        expect(hand.results.locator(".hm-message")).to_be_visible()
+        expect(hand.page.locator('.hm-example[aria-pressed="true"] >> visible=true')).to_have_count(0)
+        if tab == "Digit":
+            assert hand.pad() == blank
+
+
+def test_leaves_alone_what_is_drawn_meanwhile(hand: Hand) -> None:
+    hand.open_tab("Digit")
+    with hand.expecting_change():
+        hand.page.locator('.hm-example[data-name="2"]').click()
+    begin(hand, 3)
+    hand.draw_a_one()
+    drawing = hand.pad()
+    hand.page.keyboard.press("Escape")
+    expect(card(hand)).to_be_hidden()
+    assert hand.pad() == drawing
+
+
+def test_a_link_from_its_middle_opens_that_step_on_the_plain_page(open_page: Callable[..., Hand]) -> None:
+    sender = open_page("?theme=dark", permissions=["clipboard-read", "clipboard-write"])
+    sender.choose_configuration("Hybrid")
+    begin(sender, 4)
+    sender.button("Share").click()
+    sender.button("Copy link").click()
+    expect(sender.page.get_by_text("Link copied.")).to_be_visible()
+    link = sender.page.evaluate("navigator.clipboard.readText()")
+    assert link.endswith("/?theme=dark&tour=4")
+    receiver = open_page(link[link.index("?") :])
+    expect(card(receiver)).to_contain_text("4 of 6")
+    assert (text(receiver), receiver.see()) == (text(sender), sender.see())
+    for hand, left in ((sender, "?configuration=hybrid&theme=dark"), (receiver, "?theme=dark")):
+        hand.button("End").click()
+        hand.wait_until(lambda hand=hand, left=left: hand.page.evaluate("location.search") == left)  # type: ignore[misc]
+
+
 def test_hurrying_on_skips_no_undoing(hand: Hand) -> None:
     before = state(hand)
     hand.page.evaluate("for (const step of [4, 2, 5, 4]) hm.set({ tour: step })")

@@ -3,9 +3,9 @@
 //   &why=frog&variation=noise:0.4&theme=dark&tour=3&present=1&embed=1&hide=tour,compare
 // A recording is seen twice, so that there `why` names who is asked: why=temporal:yes. Uploads and drawings do not fit
 // into an address. What is unknown or malformed is ignored, and parameters that are not ours (Gradio's) stay.
+// In the middle of the tour, what is shown is the tour's own doing: then its step stands for all of it.
 
 const SEEN_AS = { picture: ["spatial"], sound: ["temporal", "spectral"], digit: ["relational"], evidence: [] };
-const EXPERT_NAMES = ["spatial", "temporal", "spectral", "relational", "ffn", "ffn 1", "ffn 2", "ffn 3", "ffn 4"];
 const PARAMETERS =
   "tab example configuration routing temperature mute share why variation theme tour present embed hide".split(" ");
 const PATIENCE = 300; // ms without a change until the address is written
@@ -21,7 +21,9 @@ function read(search) {
   const given = new URLSearchParams(search);
   const get = (name) => given.get(name) ?? undefined;
   const tab = oneOf(Object.keys(SEEN_AS), get("tab")) ?? "picture";
-  const known = ([name, value]) => [oneOf(EXPERT_NAMES, name.replace("-", " ")), value];
+  const configuration = oneOf(hm.configurations, get("configuration"));
+  const experts = hm.experts[configuration ?? hm.configurations[0]];
+  const known = ([name, value]) => [oneOf(experts, name.replace("-", " ")), value];
   const shares = [
     ...list(get("mute")).map((name) => known([name, 0])),
     ...pairs(get("share")).map(([name, share]) => known([name, within(0, 1, share)])),
@@ -29,16 +31,17 @@ function read(search) {
   const why = pairs(get("why"))
     .map((pair) => (pair.length === 1 ? [SEEN_AS[tab][0], ...pair] : pair))
     .filter(([modality]) => SEEN_AS[tab].includes(modality));
-  const [[variation = "", strength] = []] = pairs(get("variation"));
+  const [[name, strength] = []] = pairs(get("variation"));
+  const variation = hm.variations[tab]?.includes(name) && { name, strength: within(0, 1, strength) ?? 1 };
   const tour = within(1, 99, get("tour"));
   const change = {
     tab,
-    configuration: oneOf(hm.configurations, get("configuration")),
+    configuration,
     routing: oneOf(["uniform", "top-1"], get("routing")),
     temperature: within(0.25, 4, get("temperature")),
     shares: Object.fromEntries(shares),
     chosen: Object.fromEntries(why),
-    variation: isName(variation) ? { [tab]: { name: variation, strength: within(0, 1, strength) ?? 1 } } : {},
+    variation: variation ? { [tab]: variation } : {},
     source: get("example") ? { [tab]: { example: get("example") } } : {},
     theme: oneOf(["light", "dark"], get("theme")),
     tour: Number.isInteger(tour) ? tour : undefined,
@@ -57,7 +60,7 @@ function write(state) {
   const experts = Object.keys(shares);
   const short = (expert) => expert.replace(" ", "-");
   const asked = SEEN_AS[tab].filter((modality) => state.chosen[modality] !== undefined);
-  const values = {
+  const shown = {
     tab: tab !== "picture" && tab,
     example: example !== hm.examples[tab]?.[0] && example,
     configuration: state.configuration !== hm.configurations[0] && state.configuration,
@@ -67,6 +70,9 @@ function write(state) {
     share: experts.filter((expert) => shares[expert]).map((expert) => `${short(expert)}:${shares[expert]}`).join(),
     why: asked.map((modality) => (tab === "sound" ? `${modality}:` : "") + state.chosen[modality]).join(),
     variation: variation && `${variation.name}:${variation.strength}`,
+  };
+  const values = {
+    ...(state.tour ? {} : shown),
     theme: state.theme,
     tour: state.tour,
     present: state.present && 1,
@@ -75,8 +81,8 @@ function write(state) {
   };
   const foreign = [...new URLSearchParams(location.search)].filter(([name]) => !PARAMETERS.includes(name));
   const all = [...PARAMETERS.map((name) => [name, values[name]]).filter(([, value]) => value), ...foreign];
-  const readable = (value) => encodeURIComponent(value).replaceAll("%2C", ",").replaceAll("%3A", ":");
-  return all.length ? `?${all.map(([name, value]) => `${name}=${readable(value)}`).join("&")}` : "";
+  const readable = (text) => encodeURIComponent(text).replaceAll("%2C", ",").replaceAll("%3A", ":");
+  return all.length ? `?${all.map(([name, value]) => `${readable(name)}=${readable(value)}`).join("&")}` : "";
 }
 
 async function until(found) {

@@ -24,6 +24,9 @@ async function copy(text, done) {
   }
 }
 
+// A text as it is written between the double quotes of an HTML attribute.
+const attribute = (text) => text.replaceAll("&", "&amp;").replaceAll('"', "&quot;").replaceAll("<", "&lt;");
+
 function save(blob, extension) {
   const link = hm.make("a");
   link.href = URL.createObjectURL(blob);
@@ -47,7 +50,7 @@ function numbers() {
 
 part("link").addEventListener("click", () => copy(hm.address.link({ embed: false, present: false }), "Link copied."));
 part("code").addEventListener("click", () => {
-  const address = hm.address.link({ embed: true, present: false, tour: null }).replaceAll("&", "&amp;");
+  const address = attribute(hm.address.link({ embed: true, present: false, tour: null }));
   const permissions = "microphone; camera; clipboard-read; clipboard-write";
   copy(`<iframe src="${address}" width="960" height="540" title="HetMoE" allow="${permissions}"></iframe>`, "Code copied.");
 });

@@ -1,5 +1,6 @@
 // The state of the page, shared by its components as window.hm, and the words and marks that they have in common.
 // Whoever changes it calls `hm.set`; whoever shows it gives `hm.on` a function, which is called after each change.
+// theme.py gives: EXPERTS, VARIATIONS.
 
 const CONFIGURATIONS = ["heterogeneous", "hybrid", "homogeneous"];
 const UNTOUCHED = { routing: "learned", temperature: 1, shares: {} }; // the what-if that changes nothing
@@ -15,6 +16,8 @@ const ICONS = {
 const hm = {
   configurations: CONFIGURATIONS,
   untouched: UNTOUCHED,
+  experts: EXPERTS, // configuration: the names of its experts
+  variations: VARIATIONS, // kind: the names of its variations
   state: {
     tab: "picture", // which tab is open: picture, sound, digit, evidence
     configuration: "heterogeneous",

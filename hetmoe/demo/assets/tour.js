@@ -1,6 +1,7 @@
 // The tour: steps that drive the page itself, told on a card beside the part that they are about. `hm.state.tour` is the
 // number of the step, from 1 on, or null; whoever sets it starts, moves or ends the tour. What it changes on the page
-// (tab, configuration, what-if, examples) is put back at its end.
+// (tab, configuration, what-if, examples) is put back at its end, but for an input that the person has filled or emptied
+// meanwhile; one without an answer before (empty, or a file that cannot be used) is empty then.
 // Gradio gives: element, props.
 
 const CONFIGURATION = "heterogeneous"; // which the tour is about
@@ -128,6 +129,7 @@ function answer(kind, whatIf) {
 // What the steps do to the page.
 const visible = (selector) => [...document.querySelectorAll(selector)].find((node) => node.checkVisibility()) ?? null;
 const exampleButton = (name) => document.querySelector(`.hm-example[data-name="${name}"]`);
+const clearButton = (example) => exampleButton(example).closest(".hm-input").querySelector('[data-part="clear"]');
 
 async function until(condition) {
   const end = performance.now() + PATIENCE;
@@ -141,7 +143,7 @@ async function show(kind, example) {
   const held = hm.state.source[kind]?.example;
   const payload = hm.payloads[kind];
   if (held === example || (!held && !payload.message)) return;
-  before.examples[kind] ??= held;
+  if (!(kind in before.examples)) before.examples[kind] = held;
   exampleButton(example).click();
   await until(() => hm.payloads[kind] !== payload && !hm.payloads[kind].message);
 }
@@ -156,8 +158,11 @@ function remember() {
 function restore() {
   hm.open(before.tab);
   hm.set(before.state);
-  for (const [kind, example] of Object.entries(before.examples))
-    if (example && hm.state.source[kind]?.example !== example) exampleButton(example).click();
+  for (const [kind, example] of Object.entries(before.examples)) {
+    const held = hm.state.source[kind]?.example;
+    if (!held || held === example) continue;
+    (example ? exampleButton(example) : clearButton(held)).click();
+  }
   window.scrollTo({ top: before.scroll, behavior: "instant" });
   before.focus.focus({ preventScroll: true });
   before = null;
