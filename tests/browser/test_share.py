@@ -381,3 +381,16 @@ def test_a_pasted_link_gets_a_card(app_url: str) -> None:
     card = Image.open(io.BytesIO(urllib.request.urlopen(tags["og:image"], timeout=10).read()))
     assert card.size == (1200, 630)
     assert html.count('"og:image"') == 1 and "githubusercontent" not in html.partition("<script")[0]
+
+
+def test_the_saved_numbers_are_those_on_the_page(hand: Hand) -> None:
+    """What a person changes holds for the configuration on the page alone, as in the compare panel."""
+    hand.page.keyboard.press("1")
+    hand.button("Share").click()
+    with hand.page.expect_download() as download:
+        hand.button("Save numbers").click()
+    (lane,) = json.loads(download.value.path().read_text())["inputs"]
+    assert lane["models"]["heterogeneous"]["mixture"]["weights"][0] == 0
+    for name in ("hybrid", "homogeneous"):
+        model = lane["models"][name]
+        assert model["mixture"]["weights"] == pytest.approx(model["routing_weights"], abs=1e-4)

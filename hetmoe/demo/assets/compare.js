@@ -39,7 +39,7 @@ function column(configuration) {
     note(isChosen ? (hm.isUntouched ? "on the page" : "your changes") : hm.isUntouched ? "" : "as learned");
     lanes.forEach((show, i) => {
       const lane = payload.inputs[i];
-      show(lane, configuration, isChosen ? hm.state : hm.untouched);
+      show(lane, configuration);
       accuracies[i](lane && `… on ${INPUTS[lane.modality]}`, lane && oneDecimal(known.modalities[lane.modality].accuracy));
     });
   };
@@ -69,12 +69,12 @@ function laneNode(parent) {
   const others = text(hm.make("p", "hm-column-others", node));
   const bars = hm.make("ul", "hm-bars", node);
   let rows = [];
-  return (lane, configuration, whatIf) => {
+  return (lane, configuration) => {
     node.hidden = !lane;
     if (!lane) return;
     const { experts } = lane.models[configuration];
     if (!rows.length) rows = experts.map((expert) => barNode(bars, expert)); // a configuration's are always the same
-    const mixed = hm.mix(lane, configuration, whatIf);
+    const mixed = hm.mix(lane, configuration);
     const [best, ...rest] = mixed.order;
     const truth = hm.payload.asked.example; // examples are named by their true label
     const isRight = lane.labels[best] === truth;

@@ -60,9 +60,12 @@ const hm = {
     const { routing, temperature, shares } = hm.state;
     return routing === "learned" && temperature === 1 && !Object.keys(shares).length;
   },
-  // A lane's mixture by a configuration, as the what-if has it.
-  mix(lane, configuration = hm.state.configuration, whatIf = hm.state) {
+  // A lane's mixture by a configuration: the page's as the what-if has it, the others as learned.
+  mix(lane, configuration = hm.state.configuration, whatIf = hm.whatIfOf(configuration)) {
     return mixture(lane.models[configuration], whatIf);
+  },
+  whatIfOf(configuration) {
+    return configuration === hm.state.configuration ? hm.state : UNTOUCHED;
   },
   // The index of the class that "why" is asked for.
   classOf(lane, mixed = hm.mix(lane)) {
