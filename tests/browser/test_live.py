@@ -1,9 +1,10 @@
-"""Speaking live. The browser's microphone says "yes" again and again."""
+"""The microphone: speaking live, and how recording ends. The browser's microphone says "yes" again and again."""
 
 import base64
 import io
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 import soundfile
 from axe_playwright_python.sync_playwright import Axe
@@ -36,6 +37,49 @@ ONLY_ITS_OWN_RATE = """() => {
     return connect.call(this, stream);
   };
 }"""
+NO_WORKLET = """() => {
+  AudioWorklet.prototype.addModule = async () => { throw new DOMException("", "AbortError"); };
+}"""
+NO_SOURCE = """() => {
+  AudioContext.prototype.createMediaStreamSource = () => { throw new DOMException("", "NotSupportedError"); };
+}"""
+ASK = """() => {
+  const { mediaDevices } = navigator;
+  const open = mediaDevices.getUserMedia.bind(mediaDevices);
+  const allowed = new Promise((allow) => { window.allow = allow; });
+  mediaDevices.getUserMedia = async (wish) => {
+    await allowed;
+    return open(wish);
+  };
+}"""
+HIDE = """() => {
+  Object.defineProperty(document, "hidden", { value: true });
+  document.dispatchEvent(new Event("visibilitychange"));
+}"""
+UNPLUG = "streams[0].getTracks()[0].dispatchEvent(new Event('ended'))"
+# Answers that arrive some milliseconds later, and what the ribbon then gets, each with what the server had heard.
+KEEP_ANSWERS = """(delay) => {
+  const { receive } = hm;
+  const { add } = hm.ribbon;
+  const payloads = [];
+  window.credited = [];
+  hm.receive = (kind, payload) => {
+    payloads.push(payload);
+    setTimeout(() => receive(kind, payload), delay);
+  };
+  hm.ribbon.add = (point) => {
+    const answer = point.lanes && payloads.find(({ inputs }) => inputs === point.lanes);
+    if (answer) credited.push({ number: payloads.indexOf(answer), submitted: point.value.live, answered: answer.file });
+    add(point);
+  };
+}"""
+KEEP_CHANGING_THE_EXPERIMENT = """() => {
+  let strength = 0;
+  setInterval(() => {
+    strength = (strength + 0.01) % 1;
+    hm.set({ variation: { sound: { name: "noise", strength } } });
+  }, 70);
+}"""
 COPY_RIBBON = "(canvas) => canvas.toDataURL()"
 
 
@@ -66,12 +110,17 @@ def is_open(hand: Hand) -> bool:
 def start(hand: Hand) -> None:
     hand.button("Live").click()
     expect(hand.part("live")).to_have_text("Stop")
+    expect(hand.part("live-level")).to_have_css("border-radius", "3px")  # the sign of stopping
     expect(ribbon(hand)).to_be_in_viewport()
 
 
 def recording(hand: Hand) -> soundfile.SoundFile:
     """What the player holds."""
-    url = hand.part("player").get_attribute("src") or ""
+    return opened(hand.part("player").get_attribute("src") or "")
+
+
+def opened(url: str) -> soundfile.SoundFile:
+    """A WAV file from its data URL."""
     return soundfile.SoundFile(io.BytesIO(base64.b64decode(url.partition(",")[2])))
 
 
@@ -131,17 +180,96 @@ def test_it_also_stops_by_itself(hand: Hand, way: str) -> None:
     elif way == "example":
         hand.page.locator(".hm-example >> visible=true").nth(1).click()
     elif way == "hidden":
-        hand.page.evaluate("""() => {
-          Object.defineProperty(document, "hidden", { value: true });
-          document.dispatchEvent(new Event("visibilitychange"));
-        }""")
+        hand.page.evaluate(HIDE)
     else:
-        hand.page.evaluate("streams[0].getTracks()[0].dispatchEvent(new Event('ended'))")
+        hand.page.evaluate(UNPLUG)
     hand.wait_until(lambda: not is_open(hand))
     if way == "tab":
         hand.open_tab("Sound")
     expect(hand.part("live")).to_have_text("Live")
     expect(hand.part("record")).to_be_enabled()
+
+
+@pytest.mark.parametrize(("delay", "is_experimenting"), [(0, True), (200, True), (2300, False)])
+def test_each_answer_belongs_to_the_second_it_was_given_to(hand: Hand, delay: int, is_experimenting: bool) -> None:
+    hand.page.evaluate(KEEP_ANSWERS, delay)  # the longest: when the next second has been submitted already
+    start(hand)
+    if is_experimenting:
+        hand.page.evaluate(KEEP_CHANGING_THE_EXPERIMENT)
+    hand.wait_until(lambda: hand.page.evaluate("credited.length") >= 2)
+    hand.page.wait_for_timeout(2000)
+    credited = hand.page.evaluate("credited")
+    assert len({point["number"] for point in credited}) == len(credited)
+    for point in credited:
+        submitted, answered = opened(point["submitted"]).read(), opened(point["answered"]).read()
+        assert np.corrcoef(submitted, answered)[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("way", ["tab", "example", "hidden"])
+def test_a_recording_is_dropped_when_a_person_turns_to_something_else(hand: Hand, way: str) -> None:
+    hand.button("Record").click()
+    expect(hand.part("record")).to_have_text("Stop")
+    example = hand.page.locator(".hm-example >> visible=true").nth(1)
+    if way == "tab":
+        hand.open_tab("Digit")
+    elif way == "example":
+        example.click()
+    else:
+        hand.page.evaluate(HIDE)
+    hand.wait_until(lambda: not is_open(hand), seconds=1)
+    hand.page.wait_for_timeout(3300)  # longer than any recording
+    if way == "tab":
+        hand.open_tab("Sound")
+    expect(hand.part("record")).to_have_text("Record")
+    expect(hand.part("live")).to_be_enabled()
+    chosen = example if way == "example" else hand.page.locator(".hm-example >> visible=true").first
+    expect(chosen).to_have_attribute("aria-pressed", "true")
+    expect(hand.part("player")).to_have_attribute("src", chosen.get_attribute("data-url") or "")
+
+
+def test_a_recording_whose_microphone_is_unplugged_is_used(hand: Hand) -> None:
+    hand.button("Record").click()
+    expect(hand.part("record")).to_have_text("Stop")
+    with hand.expecting_change():
+        hand.page.wait_for_timeout(1000)
+        hand.page.evaluate(UNPLUG)
+        assert not is_open(hand)
+        expect(hand.part("record")).to_have_text("Record", timeout=500)
+
+
+@pytest.mark.parametrize("name", ["Record", "Live"])
+def test_a_microphone_that_is_allowed_too_late_stays_closed(hand: Hand, name: str) -> None:
+    hand.page.evaluate(ASK)
+    hand.button(name).click()
+    hand.open_tab("Digit")
+    hand.page.evaluate("allow()")
+    hand.wait_until(lambda: hand.page.evaluate("streams.length") == 1)
+    hand.page.wait_for_timeout(500)
+    assert not is_open(hand)
+    hand.open_tab("Sound")
+    for part in ("record", "live"):
+        expect(hand.part(part)).to_have_text(part.capitalize())
+        expect(hand.part(part)).to_be_enabled()
+
+
+@pytest.mark.parametrize("failure", [NO_WORKLET, NO_SOURCE], ids=["worklet", "source"])
+@pytest.mark.parametrize("name", ["Record", "Live"])
+def test_a_microphone_that_fails_after_it_was_allowed_is_released(hand: Hand, name: str, failure: str) -> None:
+    hand.page.evaluate(failure)
+    hand.button(name).click()
+    hand.expect_sentence("The microphone is not available")
+    assert hand.page.evaluate("streams.length") == 1
+    assert not is_open(hand)
+    for part in ("record", "live"):
+        expect(hand.part(part)).to_have_text(part.capitalize())
+        expect(hand.part(part)).to_be_enabled()
+
+
+@pytest.mark.parametrize("name", ["Record", "Live"])
+def test_an_open_microphone_has_a_button_to_stop_and_not_a_pressed_one(hand: Hand, name: str) -> None:
+    hand.button(name).click()
+    expect(hand.button("Stop")).to_be_visible()
+    expect(hand.page.get_by_role("button", name="Stop", pressed=True)).to_have_count(0)
 
 
 def test_a_refused_microphone_gets_the_sentence(hand: Hand) -> None:

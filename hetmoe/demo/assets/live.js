@@ -3,7 +3,7 @@
 
 const LIVE_RATE = 16000; // samples a second: what the encoding starts from
 const LIVE_STEP = 150; // milliseconds at least from one second submitted to the next
-const LIVE_PATIENCE = 2000; // milliseconds after which an answer is given up
+const LIVE_PATIENCE = 2000; // milliseconds after which the next is submitted, even if the answer is still to come
 // A second whose root mean square is lower is a pause. The encoding would raise it to full volume, noise and all. Of the
 // test words, 95 in 100 are louder.
 const PAUSE = 0.01;
@@ -28,7 +28,7 @@ const LISTENER = `registerProcessor("listener", class extends AudioWorkletProces
     return true;
   }
 });`;
-let live = null; // {microphone, waiting: what has been submitted and not answered, tried: when a second was last judged}
+let live = null; // {microphone, waiting: seconds that have been submitted and not answered, tried: when one was last judged}
 
 async function startLive() {
   part("live").disabled = part("record").disabled = true; // while the browser asks
@@ -36,7 +36,7 @@ async function startLive() {
   part("live").disabled = false;
   part("record").disabled = Boolean(microphone);
   if (!microphone) return;
-  live = { microphone, waiting: null, tried: 0 };
+  live = { microphone, waiting: [], tried: 0 };
   microphone.track.onended = stopLive;
   hm.ribbon.start(playSecond);
   showLive();
@@ -57,7 +57,7 @@ function stopLive() {
 }
 
 function showLive() {
-  part("live").setAttribute("aria-pressed", String(Boolean(live)));
+  part("live").toggleAttribute("data-open", Boolean(live));
   part("live-text").textContent = live ? "Stop" : "Live";
   part("live-level").style.removeProperty("--level");
 }
@@ -66,13 +66,17 @@ function hearSecond(second) {
   if (!live) return; // the microphone opens a moment before
   const now = performance.now();
   part("live-level").style.setProperty("--level", Math.max(...second.subarray(-400).map(Math.abs)).toFixed(2));
-  if (live.waiting ? now - live.waiting.heard < LIVE_PATIENCE : now - live.tried < LIVE_STEP) return;
+  const last = live.waiting.at(-1);
+  if (last ? now - last.heard < LIVE_PATIENCE : now - live.tried < LIVE_STEP) return;
   live.tried = now;
   const power = second.reduce((sum, sample) => sum + sample * sample, 0) / second.length;
-  if (Math.sqrt(power) < PAUSE) return hm.ribbon.add({ heard: now, lanes: null });
+  if (Math.sqrt(power) < PAUSE) {
+    live.waiting = []; // an answer that is still to come would stand before the pause
+    return hm.ribbon.add({ heard: now, lanes: null });
+  }
   const value = { live: dataUrl(wav([second], live.microphone.rate)) };
-  live.waiting = { heard: now, value, before: hm.payloads.sound };
   submit(value);
+  live.waiting = [...live.waiting.slice(-4), { heard: now, value, number: props.value.number }];
 }
 
 function dataUrl(view) {
@@ -90,11 +94,12 @@ function playSecond(value) {
 hm.on(({ tab }) => {
   if (!live) return;
   if (tab !== "sound") return stopLive();
-  const { waiting } = live;
-  const payload = hm.payloads.sound;
-  if (!waiting || payload === waiting.before) return;
-  live.waiting = null;
-  hm.ribbon.add({ heard: waiting.heard, value: waiting.value, lanes: payload.message ? null : payload.inputs });
+  // An experiment that changes asks anew about the latest second: what answers first counts.
+  const { asked, message, inputs } = hm.payloads.sound;
+  const answered = live.waiting.findLast(({ number }) => number <= asked.number);
+  if (!answered) return;
+  live.waiting = live.waiting.filter(({ number }) => number > answered.number);
+  hm.ribbon.add({ heard: answered.heard, value: answered.value, lanes: message ? null : inputs });
 });
 document.addEventListener("visibilitychange", () => document.hidden && stopLive());
 part("live").addEventListener("click", () => (live ? stopLive() : startLive()));

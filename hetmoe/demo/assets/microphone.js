@@ -3,38 +3,43 @@
 const REFUSED = "The microphone is not available. Allow it in the browser, or upload a recording.";
 
 // Opens the microphone through an AudioWorklet processor (its source text, which registers "listener") and hands what
-// that posts to `hear`. Resolves to {rate, close}; submits a sentence and resolves to null where it is refused.
+// that posts to `hear`. Resolves to {rate, track, close}; where it is refused or fails, lets go of it, submits a sentence
+// and resolves to null.
 // rate: samples a second to ask for; without one, or where the browser cannot convert (Firefox), it is the browser's own.
 async function openMicrophone(processor, hear, rate) {
   let stream;
+  let context;
+  let node;
+  const close = () => {
+    if (node) node.port.onmessage = null; // nothing more is heard, though the context takes a moment to close
+    stream?.getTracks().forEach((track) => track.stop());
+    context?.close();
+  };
   try {
     stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    let source;
+    ({ context, source } = contextFor(stream, rate));
+    const module = URL.createObjectURL(new Blob([processor], { type: "text/javascript" }));
+    await context.audioWorklet.addModule(module).finally(() => URL.revokeObjectURL(module));
+    node = new AudioWorkletNode(context, "listener", { channelCount: 1, channelCountMode: "explicit" });
+    node.port.onmessage = ({ data }) => hear(data);
+    // It plays silence: Safari runs only what is connected to the loudspeaker.
+    source.connect(node).connect(context.destination);
+    return { rate: context.sampleRate, track: stream.getAudioTracks()[0], close };
   } catch {
+    close();
     submit({ problem: REFUSED });
     return null;
   }
-  const { context, source } = contextFor(stream, rate);
-  const module = URL.createObjectURL(new Blob([processor], { type: "text/javascript" }));
-  await context.audioWorklet.addModule(module);
-  URL.revokeObjectURL(module);
-  const node = new AudioWorkletNode(context, "listener", { channelCount: 1, channelCountMode: "explicit" });
-  node.port.onmessage = ({ data }) => hear(data);
-  // It plays silence: Safari runs only what is connected to the loudspeaker.
-  source.connect(node).connect(context.destination);
-  const close = () => {
-    node.port.onmessage = null; // nothing more is heard, though the context takes a moment to close
-    stream.getTracks().forEach((track) => track.stop());
-    context.close();
-  };
-  return { rate: context.sampleRate, track: stream.getAudioTracks()[0], close };
 }
 
 function contextFor(stream, rate) {
   const context = new AudioContext(rate ? { sampleRate: rate } : {});
   try {
     return { context, source: context.createMediaStreamSource(stream) };
-  } catch {
+  } catch (error) {
     context.close();
+    if (!rate) throw error;
     return contextFor(stream);
   }
 }

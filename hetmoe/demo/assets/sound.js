@@ -12,6 +12,7 @@ let recording = null; // {microphone, chunks, timer} while recording
 function show(value, url) {
   if (live && value?.live) return; // it is spoken at this moment
   stopLive();
+  cancel();
   if (!value?.live) hm.ribbon?.close(); // which is not there yet while the page is being built
   play(value?.live ?? url);
 }
@@ -33,23 +34,37 @@ async function start() {
   part("record").disabled = false;
   part("live").disabled = Boolean(microphone);
   if (!microphone) return;
+  latest += 1; // what is still being uploaded would end the recording
   recording = { microphone, chunks, timer: setTimeout(stop, MAX_SECONDS * 1000) };
-  part("record").setAttribute("aria-pressed", "true");
-  part("record-text").textContent = "Stop";
+  microphone.track.onended = stop;
+  showRecording();
+  if (hm.state.tab !== "sound" || document.hidden) cancel(); // gone while the browser asked
 }
 
 function stop() {
-  const { microphone, chunks, timer } = recording;
-  recording = null;
-  clearTimeout(timer);
-  microphone.close();
-  part("live").disabled = false;
-  part("record").setAttribute("aria-pressed", "false");
-  part("record-text").textContent = "Record";
-  part("level").style.removeProperty("--level");
+  const { microphone, chunks } = recording;
+  cancel();
   submitFile(new File([wav(chunks, microphone.rate)], "recording.wav", { type: "audio/wav" }));
 }
 
+// Ends a recording; nothing is submitted.
+function cancel() {
+  if (!recording) return;
+  clearTimeout(recording.timer);
+  recording.microphone.close();
+  recording = null;
+  part("live").disabled = false;
+  showRecording();
+}
+
+function showRecording() {
+  part("record").toggleAttribute("data-open", Boolean(recording));
+  part("record-text").textContent = recording ? "Stop" : "Record";
+  part("level").style.removeProperty("--level");
+}
+
+hm.on(({ tab }) => tab !== "sound" && cancel());
+document.addEventListener("visibilitychange", () => document.hidden && cancel());
 part("record").addEventListener("click", () => (recording ? stop() : start()));
 for (const button of exampleButtons)
   // Not when an address has chosen it. Rejected if interrupted by another.
