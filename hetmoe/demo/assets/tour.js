@@ -1,6 +1,6 @@
 // The tour: steps that drive the page itself, told on a card beside the part that they are about. `hm.state.tour` is the
 // number of the step, from 1 on, or null; whoever sets it starts, moves or ends the tour. What it changes on the page
-// (tab, configuration, what-if, examples) is put back at its end, but for an input that the person has filled or emptied
+// (tab, configuration, what-if, examples) is put back at its end, but for an input that a person has filled or emptied
 // meanwhile; one without an answer before (empty, or a file that cannot be used) is empty then.
 // Gradio gives: element, props.
 
