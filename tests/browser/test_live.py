@@ -365,3 +365,16 @@ def test_a_word_is_recognised_at_its_peak(
     )
     page.close()
     assert found == peaks
+
+
+def test_the_microphone_is_asked_for_sound_as_it_is(hand: Hand) -> None:
+    """Not filtered and levelled as for a telephone: the models would take it for something foreign."""
+    hand.page.evaluate("""() => {
+      const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+      navigator.mediaDevices.getUserMedia = (asked) => ((window.asked = asked), open(asked));
+    }""")
+    hand.open_tab("Sound")
+    hand.button("Record").click()
+    hand.button("Stop").click()
+    asked = hand.page.evaluate("window.asked")
+    assert asked == {"audio": {"echoCancellation": False, "noiseSuppression": False, "autoGainControl": False}}

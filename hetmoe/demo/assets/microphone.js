@@ -1,5 +1,8 @@
 // The microphone as the sound input uses it, and its sound as a 16-bit WAV file.
 
+// Browsers would filter and level what they hear, as for a telephone; the models have learned from plain recordings.
+const UNCHANGED = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
+
 const REFUSED = "The microphone is not available. Allow it in the browser, or upload a recording.";
 
 // Opens the microphone through an AudioWorklet processor (its source text, which registers "listener") and hands what
@@ -16,7 +19,7 @@ async function openMicrophone(processor, hear, rate) {
     context?.close();
   };
   try {
-    stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+    stream = await navigator.mediaDevices.getUserMedia({ audio: UNCHANGED });
     let source;
     ({ context, source } = contextFor(stream, rate));
     const module = URL.createObjectURL(new Blob([processor], { type: "text/javascript" }));
