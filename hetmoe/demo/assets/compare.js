@@ -2,12 +2,10 @@
 // checkpoints say of them. The chosen one obeys the what-if; the others answer as learned.
 // Gradio gives: element, props.
 
-const INPUTS = { spatial: "pictures", temporal: "waveforms", spectral: "spectra", relational: "digits" };
 const N_RUNNERS_UP = 2;
 const MOST_LANES = 2;
 
 const panel = element.querySelector(".hm-compare");
-const oneDecimal = (fraction) => `${(100 * fraction).toFixed(1)}\u202f%`;
 
 // A text that touches its node only when it has changed.
 function text(node) {
@@ -30,7 +28,7 @@ function column(configuration) {
   const list = hm.make("dl", "", node);
   fact(list, "parameters", known.parameters.toLocaleString("en"));
   fact(list, "multiply-adds an input", `${(known.multiply_adds / 1e6).toFixed(2)} M`);
-  fact(list, "test accuracy, all kinds", oneDecimal(known.accuracy));
+  fact(list, "test accuracy, all kinds", hm.percent(known.accuracy, 1));
   const accuracies = lanes.map(() => fact(list, "", ""));
   return (payload) => {
     const isChosen = configuration === hm.state.configuration;
@@ -40,7 +38,7 @@ function column(configuration) {
     lanes.forEach((show, i) => {
       const lane = payload.inputs[i];
       show(lane, configuration);
-      accuracies[i](lane && `… on ${INPUTS[lane.modality]}`, lane && oneDecimal(known.modalities[lane.modality].accuracy));
+      accuracies[i](lane && `… on ${hm.plurals[lane.modality]}`, lane && hm.percent(known.modalities[lane.modality].accuracy, 1));
     });
   };
 }

@@ -117,17 +117,11 @@ function sideNode(parent, kind, modality) {
 }
 
 function expertRow(item) {
-  const icon = hm.make("span", "hm-icon", item);
-  const name = hm.make("span", "hm-name", item);
+  const label = hm.expertLabel(item);
   const fill = hm.make("span", "hm-fill", hm.make("span", "hm-track", item));
   const number = hm.make("span", "hm-number", item);
   return (expert, weight) => {
-    if (item.dataset.expert !== expert) {
-      item.dataset.expert = expert;
-      item.style.setProperty("--colour", hm.colour(expert));
-      icon.innerHTML = hm.icon(expert);
-      name.textContent = hm.name(expert);
-    }
+    label(expert);
     fill.style.width = `${100 * weight}%`;
     number.textContent = hm.percent(weight);
   };

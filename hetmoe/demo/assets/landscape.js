@@ -11,8 +11,7 @@ const RADIUS = Math.sqrt(8) / 3;
 const CORNERS = [...BASE.map((angle) => [RADIUS * Math.cos(angle), RADIUS * Math.sin(angle), -HEIGHT]), [0, 0, 1]];
 const CAMERA = { eye: { x: 1.22, y: -0.64, z: 0.3 }, center: { x: 0, y: 0, z: 0.06 } };
 const SYMBOLS = { spatial: "square", temporal: "circle", spectral: "cross", relational: "diamond" };
-const PLURALS = { spatial: "pictures", temporal: "waveforms", spectral: "spectra", relational: "digits" };
-const MODALITIES = Object.keys(PLURALS);
+const MODALITIES = Object.keys(hm.plurals);
 const STAR = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="m12 1 3.2 7.4 8 .7-6 5.3 1.8 7.8L12 18.1l-7 4.1 1.8-7.8-6-5.3 8-.7z"/></svg>';
 const LOST = { message: "The test inputs could not be fetched. Please reload the page." };
 
@@ -30,11 +29,11 @@ const legend = MODALITIES.map((modality) => {
   const box = hm.make("input", "", label);
   Object.assign(box, { type: "checkbox", checked: true });
   box.addEventListener("change", update);
-  namePlate(label)(modality, capital(PLURALS[modality]));
+  namePlate(label)(modality, capital(hm.plurals[modality]));
   return box;
 });
 const heads = CORNERS.map(() => namePlate(hm.make("th", "", part("experts"))));
-const means = MODALITIES.map((modality) => tableRow("means", modality, capital(PLURALS[modality])));
+const means = MODALITIES.map((modality) => tableRow("means", modality, capital(hm.plurals[modality])));
 const corners = CORNERS.map(() => namePlate(hm.make("span", "hm-landscape-corner", part("marks"))));
 const stars = [0, 1].map(() => {
   const node = hm.make("span", "hm-landscape-star", part("marks"));
@@ -121,7 +120,7 @@ function showTable() {
 function inWords(experts, modalities) {
   const tops = MODALITIES.map((modality) => {
     const share = Math.max(...modalities[modality].mean);
-    return { share, name: capital(PLURALS[modality]), expert: hm.name(experts[modalities[modality].mean.indexOf(share)]) };
+    return { share, name: capital(hm.plurals[modality]), expert: hm.name(experts[modalities[modality].mean.indexOf(share)]) };
   }).sort((a, b) => b.share - a.share);
   const [first, last] = [tops[0], tops.at(-1)];
   return (
@@ -132,7 +131,7 @@ function inWords(experts, modalities) {
 
 function flagged(modality, shares) {
   const list = shares && Object.entries(shares).map(([kind, share]) => `${kind === "test" ? "known ones" : kind} ${hm.percent(share)}`);
-  return hm.make("li", "", null, `${capital(PLURALS[modality])}: ${list ? list.join(", ") : "their spectrum tells"}.`);
+  return hm.make("li", "", null, `${capital(hm.plurals[modality])}: ${list ? list.join(", ") : "their spectrum tells"}.`);
 }
 
 // Where routing weights lie in the tetrahedron.

@@ -30,24 +30,10 @@ function rows(parent, className, make) {
   };
 }
 
-// Icon, colour and name of an expert, which change with the configuration only.
-function expertLabel(item) {
-  const icon = hm.make("span", "hm-icon", item);
-  const name = hm.make("span", "hm-name", item);
-  return (expert) => {
-    if (item.dataset.expert === expert) return false;
-    item.dataset.expert = expert;
-    item.style.setProperty("--colour", hm.colour(expert));
-    icon.innerHTML = hm.icon(expert);
-    name.textContent = hm.name(expert);
-    return true;
-  };
-}
-
 // Who answers: a row for each expert, with a bar to drag, a mark where the router had it, mute and solo.
 function routingRow(item) {
   item.className = "hm-bar";
-  const label = expertLabel(item);
+  const label = hm.expertLabel(item);
   const track = hm.make("span", "hm-track", item);
   const fill = hm.make("span", "hm-fill", track);
   const mark = hm.make("span", "hm-mark", track);
@@ -107,7 +93,7 @@ function answerRow(modality) {
 // Why: what each expert adds to the class's logit. Bars begin where the one before has ended; the last is the sum.
 function whyRow(item) {
   item.className = "hm-bar";
-  const label = expertLabel(item);
+  const label = hm.expertLabel(item);
   const note = hm.make("span", "hm-note", item);
   const track = hm.make("span", "hm-track hm-waterfall", item);
   const zero = hm.make("span", "hm-zero", track);

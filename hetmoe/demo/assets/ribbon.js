@@ -6,7 +6,6 @@
 const SECONDS = 10; // that are kept
 const NARROW = 600; // pixels, below which half of them are shown
 const KEPT_WORDS = 12;
-const LANES = { temporal: "waveform", spectral: "spectrum" };
 const ROWS = { words: [0, 24], temporal: [26, 44], spectral: [76, 44], sure: [130, 44], time: [178, 16] }; // top, height
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const ribbon = part("ribbon");
@@ -148,7 +147,7 @@ function paintRouting(x, i, { modality, models }, colour) {
       lows = highs;
     });
   });
-  label(LANES[modality], 6, top + 14, colour);
+  label(hm.nouns[modality], 6, top + 14, colour);
 }
 
 function paintSureness(x, width, colour) {
@@ -256,7 +255,7 @@ function inWords(point, probabilities, c) {
   const shares = point.lanes.map((lane) => {
     const { weights } = hm.mix(lane);
     const experts = lane.models[hm.state.configuration].experts.map((expert, i) => `${hm.name(expert)} ${hm.percent(weights[i])}`);
-    return `The ${LANES[lane.modality]} is routed to ${experts.join(", ")}.`;
+    return `The ${hm.nouns[lane.modality]} is routed to ${experts.join(", ")}.`;
   });
   return `${shares.join(" ")} The leading word is ${point.lanes[0].labels[c]}, ${hm.percent(probabilities[c])}.`;
 }

@@ -5,6 +5,7 @@
 const CONFIGURATIONS = ["heterogeneous", "hybrid", "homogeneous"];
 const UNTOUCHED = { routing: "learned", temperature: 1, shares: {} }; // the what-if that changes nothing
 const NOUNS = { spatial: "picture", temporal: "waveform", spectral: "spectrum", relational: "digit" };
+const PLURALS = { spatial: "pictures", temporal: "waveforms", spectral: "spectra", relational: "digits" };
 const ICONS = {
   spatial: '<rect x="1" y="1" width="6" height="6"/><rect x="9" y="1" width="6" height="6" opacity=".45"/><rect x="1" y="9" width="6" height="6" opacity=".45"/><rect x="9" y="9" width="6" height="6"/>',
   temporal: '<path d="M1 8c2.3-9 4.7-9 7 0s4.7 9 7 0" fill="none" stroke="currentColor" stroke-width="2.4" stroke-linecap="round"/>',
@@ -115,6 +116,7 @@ const hm = {
   view,
   seen: SEEN,
   nouns: NOUNS,
+  plurals: PLURALS,
   make(tag, className, parent, text = "") {
     const node = document.createElement(tag);
     if (className) node.className = className;
@@ -128,11 +130,24 @@ const hm = {
   colour(expert) {
     return `var(--expert-${expert.replace(" ", "-")})`;
   },
+  // An expert's icon, colour and name in a node: gives the function that sets them, and says whether they have changed.
+  expertLabel(node) {
+    const icon = hm.make("span", "hm-icon", node);
+    const name = hm.make("span", "hm-name", node);
+    return (expert) => {
+      if (node.dataset.expert === expert) return false;
+      node.dataset.expert = expert;
+      node.style.setProperty("--colour", hm.colour(expert));
+      icon.innerHTML = hm.icon(expert);
+      name.textContent = hm.name(expert);
+      return true;
+    };
+  },
   name(expert) {
     return expert.startsWith("ffn") ? expert.toUpperCase() : expert[0].toUpperCase() + expert.slice(1);
   },
-  percent(fraction) {
-    return `${Math.round(100 * fraction)}\u202f%`;
+  percent(fraction, decimals = 0) {
+    return `${(100 * fraction).toFixed(decimals)}\u202f%`;
   },
   signed(number) {
     const text = Math.abs(number).toFixed(1);

@@ -67,7 +67,7 @@ const STEPS = [
     target: ".hm-compare",
     enter: () => show("picture", "horse"),
     text: () => {
-      const [different, equal] = ["heterogeneous", "homogeneous"].map((name) => oneDecimal(props.facts[name].accuracy));
+      const [different, equal] = ["heterogeneous", "homogeneous"].map((name) => hm.percent(props.facts[name].accuracy, 1));
       return (
         `With about as many parameters, four different experts reach ${different} test accuracy, four equal ones ` +
         `${equal}. Compute alone does not explain it. But in our control runs one convolutional expert of the whole ` +
@@ -101,7 +101,6 @@ let before = null; // the page as it was before the tour
 let isFollowing = false;
 
 // What the steps' texts are made of.
-const oneDecimal = (fraction) => `${(100 * fraction).toFixed(1)}\u202f%`;
 const lane = (kind) => hm.payloads[kind].inputs[0];
 const largest = (numbers) => numbers.indexOf(Math.max(...numbers));
 
