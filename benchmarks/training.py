@@ -100,7 +100,7 @@ def random_data() -> Data:
         inputs = {m: rng.standard_normal((n, N_INPUTS), dtype=np.float32) for m in MODALITIES}
         return Split(inputs, {m: rng.integers(0, 10, n) for m in MODALITIES})
 
-    return Data(split(2_000), split(8), split(8), "random")
+    return Data(split(2_000), split(8), split(8), "random", raw={})
 
 
 def main() -> None:

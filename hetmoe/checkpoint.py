@@ -1,7 +1,8 @@
 """Checkpoints: one self-describing .safetensors file per model, written whole or not at all, never unpickled.
 
-The header's metadata holds one JSON document under the key "hetmoe": the format's version, the configuration, the
-encoding statistics, the labels, the metrics, the provenance, and a SHA-256 over all of these and every tensor.
+The header's metadata holds one JSON document under the key "hetmoe": the format's version, the family whose encodings
+the model is given, its configuration, the encoding statistics, the labels, the temperatures that calibrate its answers,
+the metrics, the provenance, and a SHA-256 over all of these and every tensor.
 """
 
 import hashlib
@@ -19,10 +20,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from hetmoe.config import ModelConfig
-from hetmoe.encoding import MODALITIES, Statistics
+from hetmoe.encoding import FAMILIES, MODALITIES, Family, Statistics
 from hetmoe.model import HetMoE
 
-FORMAT = 1
+FORMAT = 2
 KEY = "hetmoe"
 
 
@@ -34,9 +35,11 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A trained model and everything needed to use and to judge it."""
 
+    family: Family  # whose encodings it is given
     model: HetMoE  # its configuration is `model.config`
     statistics: dict[str, Statistics]  # per modality, of the training set: what inputs are standardised with
     labels: dict[str, tuple[str, ...]]  # per modality, the names of the C classes
+    temperatures: dict[str, float]  # per modality, by which to divide the mixture's logits for calibrated probabilities
     metrics: dict[str, Any]  # what was measured: plain JSON data
     provenance: dict[str, Any]  # how it came to be (seed, steps, data fingerprint, commit, versions): plain JSON data
 
@@ -44,11 +47,13 @@ class Checkpoint:
 def save_checkpoint(path: str | os.PathLike[str], checkpoint: Checkpoint) -> None:
     """Writes the file whole or not at all. Raises OSError if the disk does not take it."""
     tensors = {name: t.detach().cpu().contiguous() for name, t in checkpoint.model.state_dict().items()}
-    header = {
+    header: dict[str, Any] = {
         "format": FORMAT,
+        "family": checkpoint.family,
         "config": checkpoint.model.config.to_dict(),
         "statistics": {modality: s._asdict() for modality, s in checkpoint.statistics.items()},
         "labels": checkpoint.labels,
+        "temperatures": checkpoint.temperatures,
         "metrics": checkpoint.metrics,
         "provenance": checkpoint.provenance,
     }
@@ -75,8 +80,11 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
         config = ModelConfig.from_dict(header["config"])
         statistics = {modality: Statistics(**s) for modality, s in header["statistics"].items()}
         labels = {modality: tuple(names) for modality, names in header["labels"].items()}
+        family, temperatures = header["family"], header["temperatures"]
         metrics, provenance = header["metrics"], header["provenance"]
-        _check_modalities(path, config, statistics, labels)
+        if family not in FAMILIES:
+            raise CheckpointError(f"{path} is of the family {family!r}; this version of hetmoe encodes {FAMILIES}")
+        _check_modalities(path, config, statistics, labels, temperatures)
     except CheckpointError:
         raise
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -86,7 +94,7 @@ def load_checkpoint(path: str | os.PathLike[str], device: str | torch.device = "
     _check_tensors(path, expected, tensors)
     model = HetMoE(config)
     model.load_state_dict(tensors)
-    return Checkpoint(model.to(device).eval(), statistics, labels, metrics, provenance)
+    return Checkpoint(family, model.to(device).eval(), statistics, labels, temperatures, metrics, provenance)
 
 
 def write_tensors(path: str | os.PathLike[str], tensors: dict[str, Tensor], metadata: dict[str, str]) -> None:
@@ -123,15 +131,21 @@ def _digest(header: dict[str, Any], tensors: dict[str, Tensor]) -> str:
 
 
 def _check_modalities(
-    path: Path, config: ModelConfig, statistics: dict[str, Statistics], labels: dict[str, tuple[str, ...]]
+    path: Path,
+    config: ModelConfig,
+    statistics: dict[str, Statistics],
+    labels: dict[str, tuple[str, ...]],
+    temperatures: dict[str, float],
 ) -> None:
-    for name, given in (("statistics", statistics), ("labels", labels)):
+    for name, given in (("statistics", statistics), ("labels", labels), ("temperatures", temperatures)):
         if set(given) != set(MODALITIES):
             raise CheckpointError(f"{path} has {name} for {sorted(given)}, but the modalities are {sorted(MODALITIES)}")
     for modality in MODALITIES:
         mean, std = statistics[modality]
         if not (math.isfinite(mean) and math.isfinite(std) and std > 0):
             raise CheckpointError(f"{path} has unusable statistics for {modality}: mean {mean}, std {std}")
+        if not 0 < temperatures[modality] < math.inf:
+            raise CheckpointError(f"{path} has an unusable temperature for {modality}: {temperatures[modality]}")
         if len(labels[modality]) != config.n_outputs:
             n = len(labels[modality])
             raise CheckpointError(f"{path} has {n} labels for {modality}, but the model has {config.n_outputs} outputs")

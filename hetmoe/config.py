@@ -12,7 +12,8 @@ from hetmoe.experts import EXPERTS
 from hetmoe.routing import Router
 
 Task = Literal["classification", "regression"]
-Routing = Literal["learned", "top-1", "uniform"]
+Routing = Literal["learned", "thresholded", "top-1", "uniform"]
+RouterKind = Literal["inputs", "summary"]
 
 CONFIGURATIONS: dict[str, tuple[str, ...]] = {  # HetMoE, "Configurations"
     "homogeneous": ("ffn", "ffn", "ffn", "ffn"),
@@ -37,11 +38,12 @@ class ExpertConfig:
 class ModelConfig:
     """What a HetMoE is built from.
 
-    routing: learned, the paper's soft routing; top-1, the whole weight on the likeliest expert; uniform, 1/E for each,
-        without a router. The latter two are controls.
+    routing: learned, the paper's soft routing; thresholded, the same without weights below 2 %; top-1, the whole weight
+        on the likeliest expert; uniform, 1/E for each, without a router. The latter two are controls.
+    router: what it is given: inputs, all 1024 numbers, as the paper's; summary, 21 numbers (hetmoe.routing.summary).
 
-    Raises ValueError for an unknown expert, task or routing, no experts, or a width that is not a positive multiple of
-    the expert's step.
+    Raises ValueError for an unknown expert, task, routing or router, no experts, or a width that is not a positive
+    multiple of the expert's step.
     """
 
     experts: tuple[ExpertConfig, ...]
@@ -49,6 +51,7 @@ class ModelConfig:
     n_outputs: int = 10
     task: Task = "classification"
     routing: Routing = "learned"
+    router: RouterKind = "inputs"
 
     def __post_init__(self) -> None:
         if not self.experts:
@@ -57,6 +60,8 @@ class ModelConfig:
             raise ValueError(f"task must be one of {get_args(Task)}, not {self.task!r}")
         if self.routing not in get_args(Routing):
             raise ValueError(f"routing must be one of {get_args(Routing)}, not {self.routing!r}")
+        if self.router not in get_args(RouterKind):
+            raise ValueError(f"router must be one of {get_args(RouterKind)}, not {self.router!r}")
         sizes = {"router_hidden": self.router_hidden, "n_outputs": self.n_outputs}
         for expert in self.experts:
             if expert.name not in EXPERTS:
@@ -71,7 +76,7 @@ class ModelConfig:
 
     def expert_labels(self) -> tuple[str, ...]:
         """A name for each expert, numbered where one kind occurs more than once: ("ffn 1", "ffn 2", ...)."""
-        names = [expert.name for expert in self.experts]
+        names = [EXPERTS[expert.name].label or expert.name for expert in self.experts]
         numbered = [f"{name} {names[: i + 1].count(name)}" for i, name in enumerate(names)]
         return tuple(n if names.count(n) == 1 else label for n, label in zip(names, numbered, strict=True))
 

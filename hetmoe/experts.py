@@ -47,10 +47,12 @@ class Expert(nn.Module):
     is `(width, hidden, n_outputs)`.
 
     Class attributes:
+        label: what it is called beside others, if not by its registered name.
         width_step: widths are multiples of this.
         least_hidden: the readout that parameter matching leaves room for when it chooses the width.
     """
 
+    label = ""
     width_step = 1
     least_hidden = 32
 
@@ -228,6 +230,76 @@ class Spectral(Expert):
         filters = self.response.shape[0]
         product = 4 * filters * (N_INPUTS // 2 + 1)  # complex products
         return round(one_fft * (1 + filters) + product)
+
+
+def spectral_filter_2d(x: Tensor, response: Tensor) -> Tensor:
+    """Filters real grids in the frequency domain: 2D FFT, multiply, inverse FFT.
+
+    Args:
+        x: (B, 1 or K, S, S) real grids.
+        response: (K, S, S // 2 + 1) complex frequency responses; all ones is the identity.
+    Returns:
+        (B, K, S, S) real: each grid through its filter (a circular convolution).
+    """
+    return torch.fft.irfft2(torch.fft.rfft2(x) * response, s=x.shape[-2:])
+
+
+class GlobalFilter(nn.Module):
+    """K learned complex filters of S x S grids, (B, 1 or K, S, S) -> (B, K, S, S) (Rao et al. 2021, "Global Filter
+    Networks for Image Classification")."""
+
+    def __init__(self, n_filters: int, side: int, mean: float, spread: float) -> None:
+        super().__init__()
+        response = spread * torch.randn(n_filters, side, side // 2 + 1, 2)
+        response[..., 0] += mean
+        self.side = side
+        self.response = nn.Parameter(response)  # (K, S, S // 2 + 1, re and im)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return spectral_filter_2d(x, torch.view_as_complex(self.response))
+
+    def multiply_adds(self, n_inputs: int) -> float:
+        """Per input, of which it transforms n_inputs grids and as many back as it has filters."""
+        filters, cells = self.response.shape[0], self.side**2
+        one_fft = 5 * cells * log2(cells) / 2
+        return one_fft * (n_inputs + filters) + 4 * filters * self.side * (self.side // 2 + 1)
+
+
+@register_expert("spectral-2d")
+class Spectral2D(Expert):
+    """2D FFT -> learned complex filters -> inverse FFT, on the input as a 32x32 grid: frequency domain.
+
+    For spectrograms, in which a pattern stretches over time and frequency: in the frontier family. W / 3 filters of the
+    whole grid, then, on W channels at 16x16, a residual block of a filter each and an MLP across channels; the result
+    is averaged to 4x4.
+    """
+
+    label = "spectral"
+    width_step = 3
+    least_hidden = 24
+
+    def __init__(self, width: int, hidden: int, n_outputs: int) -> None:
+        super().__init__(width * 16, hidden, n_outputs)
+        first = width // 3
+        self.filters = GlobalFilter(first, GRID, mean=0.3, spread=0.2)
+        self.norm = nn.BatchNorm2d(first)
+        self.merge = nn.Conv2d(first, width, kernel_size=2, stride=2)
+        self.block_filters = GlobalFilter(width, GRID // 2, mean=1.0, spread=0.02)
+        self.block_norm = nn.BatchNorm2d(width)
+        self.mlp = nn.Sequential(nn.Conv2d(width, 2 * width, 1), nn.GELU(), nn.Conv2d(2 * width, width, 1))
+        self.last_norm = nn.BatchNorm2d(width)
+
+    def features(self, x: Tensor) -> Tensor:
+        y = self.merge(F.gelu(self.norm(self.filters(x.view(-1, 1, GRID, GRID)))))
+        y = y + self.mlp(self.block_norm(self.block_filters(y)))
+        return F.adaptive_avg_pool2d(F.gelu(self.last_norm(y)), 4).flatten(1)
+
+    def magnitude_response(self) -> Tensor:
+        """(K, 32, 17): the gain of each first filter at 0 to 15 and -16 to -1 cycles down, 0 to 16 across."""
+        return torch.view_as_complex(self.filters.response).abs()
+
+    def uncounted_multiply_adds(self) -> int:
+        return round(self.filters.multiply_adds(1) + self.block_filters.multiply_adds(self.merge.out_channels))
 
 
 class AttentionBlock(nn.Module):

@@ -13,6 +13,7 @@ from scipy.special import softmax
 
 from hetmoe.checkpoint import Checkpoint, load_checkpoint
 from hetmoe.encoding import (
+    Family,
     Source,
     encode_digit,
     encode_picture,
@@ -35,6 +36,7 @@ class Prediction:
     labels: tuple[str, ...]  # C class names of this modality
     routing_weights: np.ndarray  # (E,) float64, sums to 1 (or all 0 where `analysis.remix` has muted everyone)
     expert_logits: np.ndarray  # (E, C) float64, each expert alone
+    temperature: float = 1.0  # by which to divide the mixture's logits for calibrated probabilities
 
     @cached_property
     def logits(self) -> np.ndarray:
@@ -122,11 +124,11 @@ class Predictor:
 
     def digit(self, image: Image.Image | Source) -> Prediction:
         """A drawn or photographed digit (PIL image, path or bytes) as the relational modality. Raises InputError."""
-        return self.predict({"relational": encode_digit(_image(image))})["relational"]
+        return self.predict({"relational": encode_digit(_image(image), self.checkpoint.family)})["relational"]
 
     def recording(self, samples: np.ndarray, rate: int) -> dict[str, Prediction]:
         """Samples (n,) or (n, channels) at `rate` Hz as the modalities "temporal" and "spectral". Raises InputError."""
-        return self.predict(encode_recording(samples, rate))
+        return self.predict(encode_recording(samples, rate, self.checkpoint.family))
 
     def recording_file(self, source: Source) -> dict[str, Prediction]:
         """A sound file (path or bytes), as `recording`. Raises InputError."""
@@ -142,7 +144,13 @@ class Predictor:
         experts = self.checkpoint.model.config.expert_labels()
         return {
             modality: Prediction(
-                modality, x, experts, self.checkpoint.labels[modality], routing_weights[i], expert_logits[i]
+                modality,
+                x,
+                experts,
+                self.checkpoint.labels[modality],
+                routing_weights[i],
+                expert_logits[i],
+                self.checkpoint.temperatures[modality],
             )
             for i, (modality, x) in enumerate(encodings.items())
         }
@@ -152,6 +160,6 @@ def _image(image: Image.Image | Source) -> Image.Image:
     return image if isinstance(image, Image.Image) else open_picture(image)
 
 
-def default_checkpoint(configuration: str) -> Path:
-    """The published checkpoint of a configuration, `weights/replica-<configuration>.safetensors` of this project."""
-    return Path(__file__).parent.parent / "weights" / f"replica-{configuration}.safetensors"
+def default_checkpoint(configuration: str, family: Family = "frontier") -> Path:
+    """The published checkpoint of a configuration, `weights/<family>-<configuration>.safetensors` of this project."""
+    return Path(__file__).parent.parent / "weights" / f"{family}-{configuration}.safetensors"

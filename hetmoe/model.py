@@ -10,7 +10,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from hetmoe.config import ModelConfig
 from hetmoe.encoding import N_INPUTS
 from hetmoe.experts import EXPERTS, Expert
-from hetmoe.routing import Router, UniformRouter, entropy_loss, load_balance_loss, top_one
+from hetmoe.routing import (
+    Router,
+    SummaryRouter,
+    UniformRouter,
+    entropy_loss,
+    load_balance_loss,
+    thresholded,
+    top_one,
+)
+
+ROUTERS: dict[str, type[Router] | type[SummaryRouter]] = {"inputs": Router, "summary": SummaryRouter}
 
 
 class MoEOutput(NamedTuple):
@@ -19,7 +29,7 @@ class MoEOutput(NamedTuple):
     logits: Tensor  # (B, C) the mixture, y = sum_i g_i(x) f_i(x); values for regression
     routing_weights: Tensor  # (B, E) g(x), rows sum to 1
     expert_logits: Tensor  # (B, E, C) f_i(x), each expert alone
-    auxiliary_losses: dict[str, Tensor]  # "load_balance" and "entropy", scalars, coefficients included
+    auxiliary_losses: dict[str, Tensor]  # scalars, coefficients included: "load_balance" and "entropy", or none
 
 
 class HetMoE(nn.Module):
@@ -30,7 +40,9 @@ class HetMoE(nn.Module):
         self.config = config
         n_experts = len(config.experts)
         self.router = (
-            UniformRouter(n_experts) if config.routing == "uniform" else Router(config.router_hidden, n_experts)
+            UniformRouter(n_experts)
+            if config.routing == "uniform"
+            else ROUTERS[config.router](config.router_hidden, n_experts)
         )
         self.experts = nn.ModuleList(
             EXPERTS[expert.name](expert.width, expert.hidden, config.n_outputs) for expert in config.experts
@@ -41,14 +53,32 @@ class HetMoE(nn.Module):
         if x.ndim != 2 or x.shape[1] != N_INPUTS:
             raise ValueError(f"inputs must have shape (B, {N_INPUTS}), not {tuple(x.shape)}")
         soft_weights = self.router(x)  # B E
-        routing_weights = top_one(soft_weights) if self.config.routing == "top-1" else soft_weights
-        expert_logits = torch.stack([expert(x) for expert in self.experts], 1)  # B E C
+        if self.config.routing == "thresholded":
+            routing_weights, auxiliary_losses = (
+                thresholded(soft_weights),
+                {},
+            )  # which would keep experts from specialising
+        else:
+            routing_weights = top_one(soft_weights) if self.config.routing == "top-1" else soft_weights
+            auxiliary_losses = {
+                "load_balance": load_balance_loss(soft_weights),
+                "entropy": entropy_loss(soft_weights),
+            }
+        if self.config.routing == "thresholded" and self.training:
+            expert_logits = self._asked_alone(x, routing_weights > 0)
+        else:
+            expert_logits = torch.stack([expert(x) for expert in self.experts], 1)  # B E C
         logits = torch.einsum("be,bec->bc", routing_weights, expert_logits)
-        auxiliary_losses = {
-            "load_balance": load_balance_loss(soft_weights),
-            "entropy": entropy_loss(soft_weights),
-        }
         return MoEOutput(logits, routing_weights, expert_logits, auxiliary_losses)
+
+    def _asked_alone(self, x: Tensor, asked: Tensor) -> Tensor:
+        """Logits of the experts that are asked, (B, E) bool, and 0 of the others, which are not computed: (B, E, C)."""
+        answers = x.new_zeros(*asked.shape, self.config.n_outputs)
+        for i, expert in enumerate(self.experts):
+            mine = asked[:, i].nonzero()[:, 0]
+            if len(mine):
+                answers[mine, i] = expert(x[mine])
+        return answers
 
 
 def count_parameters(module: nn.Module) -> int:

@@ -20,20 +20,25 @@ from PIL import Image
 from scipy import signal
 
 from hetmoe.encoding import (
+    ENCODE_GRID,
     MIN_CONTRAST,
     SAMPLE_RATE,
     SIDE,
     SILENCE,
+    Family,
     InputError,
     Source,
     digit_grid,
     encode_picture,
     encode_recording,
+    grey_picture,
     loudest_second,
     open_picture,
     open_recording,
-    row_distances,
 )
+
+# What each kind of input is seen as; a recording is seen twice.
+MODALITIES = {"picture": ("spatial",), "sound": ("temporal", "spectral"), "digit": ("relational",)}
 
 NOISIEST_PICTURE = 100  # grey levels, the standard deviation of the noise at strength 1
 NOISIEST_SOUND = 0.25  # of the loudest sample, the same
@@ -63,8 +68,10 @@ class Varied(NamedTuple):
     encodings: dict[str, np.ndarray]  # modality → (1024,) float32
 
 
-def vary(kind: str, source: Source | np.ndarray, name: str, strength: float | None = None) -> Varied:
-    """An input of a kind (picture, sound or digit), changed by a variation and encoded.
+def vary(
+    kind: str, source: Source | np.ndarray, name: str, strength: float | None = None, family: Family = "replica"
+) -> Varied:
+    """An input of a kind (picture, sound or digit), changed by a variation and encoded for the models of a family.
 
     source: a file (path or bytes) or its raw form
     strength: in [0, 1], None for the variation's own; ignored by variations that have none.
@@ -84,7 +91,7 @@ def vary(kind: str, source: Source | np.ndarray, name: str, strength: float | No
     if np.ptp(raw) < LEAST.get(kind, 0):
         what = "recording" if kind == "sound" else kind
         raise InputError(f"Nothing is left of this {what}. Please change it less.")
-    return Varied(raw, encode(kind, raw))
+    return Varied(raw, encode(kind, raw, family))
 
 
 def open_raw(kind: str, source: Source) -> np.ndarray:
@@ -94,15 +101,16 @@ def open_raw(kind: str, source: Source) -> np.ndarray:
     image = open_picture(source)
     if kind == "digit":
         return digit_grid(image)
-    return np.rint(encode_picture(image) * 255).astype(np.uint8).reshape(SIDE, SIDE)
+    return grey_picture(image)
 
 
-def encode(kind: str, raw: np.ndarray) -> dict[str, np.ndarray]:
-    """A raw form → modality → (1024,) float32, for each modality that the kind is seen as."""
+def encode(kind: str, raw: np.ndarray, family: Family = "replica") -> dict[str, np.ndarray]:
+    """A raw form → modality → (1024,) float32, for each modality that the kind is seen as, for the models of a
+    family."""
     if kind == "sound":
-        return encode_recording(raw, SAMPLE_RATE)
+        return encode_recording(raw, SAMPLE_RATE, family)
     if kind == "digit":
-        return {"relational": row_distances(raw)}
+        return {"relational": ENCODE_GRID[family](raw)}
     return {"spatial": encode_picture(Image.fromarray(raw))}
 
 

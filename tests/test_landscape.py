@@ -19,9 +19,10 @@ from tests.evaluations import repeated
 from tests.media import SAMPLES
 from tests.tiny import copy_of_data, tiny_checkpoint
 from training import foreign
+from training.calibration import cooled, temperature
 from training.data import LABELS, Data, load_splits
 from training.foreign import foreign_inputs, scribble, tone
-from training.landscape import cooled, energy, landscape_command, temperature
+from training.landscape import energy, landscape_command
 from training.loop import evaluate
 from training.results import RESULTS
 

@@ -7,7 +7,7 @@ import torch
 
 from hetmoe.checkpoint import Checkpoint
 from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig
-from hetmoe.encoding import Statistics
+from hetmoe.encoding import MODALITIES, Family, Statistics
 from hetmoe.experts import EXPERTS
 from hetmoe.model import HetMoE
 from tests.media import SAMPLES
@@ -35,11 +35,12 @@ def tiny_model(configuration: str = "heterogeneous", n_outputs: int = 10, seed: 
     return model.eval()
 
 
-def tiny_checkpoint(configuration: str = "heterogeneous", seed: int = 0) -> Checkpoint:
+def tiny_checkpoint(configuration: str = "heterogeneous", seed: int = 0, family: Family = "replica") -> Checkpoint:
     """An untrained model with everything that a checkpoint has."""
     metrics = {"test/all/accuracy": 0.1, "test/all/loss": 2.302585092994046}
     provenance = {"seed": seed, "steps": 0, "versions": {"torch": torch.__version__}}
-    return Checkpoint(tiny_model(configuration, seed=seed), STATISTICS, LABELS, metrics, provenance)
+    model = tiny_model(configuration, seed=seed)
+    return Checkpoint(family, model, STATISTICS, LABELS, dict.fromkeys(MODALITIES, 1.5), metrics, provenance)
 
 
 def copy_of_data(folder: Path) -> Path:

@@ -9,8 +9,9 @@ from functools import partial
 from pathlib import Path
 
 from hetmoe.config import CONFIGURATIONS
+from hetmoe.encoding import Family
 from hetmoe.inference import DEVICES, choose_device
-from training import controls, realdata, synthetic
+from training import controls, frontier, realdata, synthetic
 from training.audit.command import audit_command
 from training.classification import SEEDS
 from training.cluster import on_cluster
@@ -30,15 +31,17 @@ from training.landscape import landscape_command
 from training.plan import MakePlan, execute
 from training.report.card import write_card
 from training.report.document import write_report
+from training.report.frontier_tables import frontier_report
 from training.report.realdata_tables import realdata_report
-from training.results import CURVE_COLUMNS, ResultsError, Run, read, replace_run
+from training.results import CURVE_COLUMNS, ResultsError, Run, of_family, read, replace_run
 from training.slide import CannotDraw
 from training.status import legend, standings, table
 from training.together import in_groups
 from training.watch import watched
 
 PROJECT = Path(__file__).parent.parent
-GRIDS = {  # by the name of their command and results file
+GRIDS = {  # by the name of their command
+    "frontier": [frontier.runs(list(frontier.CONFIGURATIONS), list(SEEDS))],
     "realdata": [realdata.runs(list(realdata.CONFIGURATIONS), list(SEEDS))],
     "controls": [controls.runs(list(controls.CONTROLS), list(SEEDS))],
     "synthetic": [synthetic.runs(list(synthetic.EXPERTS), None, None, long) for long in (False, True)],
@@ -70,8 +73,10 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         return command
 
     help = "CIFAR-10, Speech Commands and MNIST: nine runs, 40 minutes on two cores"
+    best = "the strongest mixture of the same size, and its controls"
     for command in (
         grid("realdata", help, list(CONFIGURATIONS), SEEDS),
+        grid("frontier", best, list(frontier.CONFIGURATIONS), SEEDS),
         grid("controls", "what else could explain the real-data result", list(controls.CONTROLS), SEEDS),
     ):
         command.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
@@ -116,10 +121,11 @@ def run_command(
     plan: MakePlan,
     results: Path,
     publish: Callable[[Finished], None] = lambda finished: None,
+    family: Family = "replica",
 ) -> tuple[list[Finished], Settings]:
     """Runs a grid; every finished run goes at once into `results`, a CSV, and its curve into the one beside it.
 
-    Raises RunsFailed, when all others are done, if runs have failed.
+    family: whose encodings the data is needed in. Raises RunsFailed, when all others are done, if runs have failed.
     """
     if not runs:
         raise ValueError("none of these runs belongs to this experiment; see `python -m training status`")
@@ -137,7 +143,7 @@ def run_command(
         threads, start = max(1, cores // parallel), partial(in_processes, parallel=parallel)
     data_dir = None
     if "data_dir" in options:
-        load_splits(options.data_dir)  # download and encode once, before several workers want to
+        load_splits(options.data_dir, family=family)  # download and encode once, before several workers want to
         data_dir = options.data_dir and options.data_dir.resolve()
     commit = current_commit()  # now, before a long run gives the files time to change
     settings = Settings(data_dir, folder, device, threads, commit, options.quick)
@@ -178,7 +184,17 @@ def run_realdata(options: argparse.Namespace) -> int:
     runs = realdata.runs(options.configurations, seeds)
     publish = partial(realdata.publish, weights=output / "weights")
     run_command(options, runs, realdata.plan, results, publish)
-    print(realdata_report(read(results)))
+    print(realdata_report(of_family(read(results), "replica")))
+    return 0
+
+
+def run_frontier(options: argparse.Namespace) -> int:
+    output, seeds = output_of(options)
+    results = output / "training" / "results" / "realdata.csv"
+    runs = frontier.runs(options.configurations, seeds)
+    publish = partial(realdata.publish, weights=output / "weights")
+    run_command(options, runs, frontier.plan, results, publish, family="frontier")
+    print(frontier_report(of_family(read(results), "frontier")))
     return 0
 
 
@@ -218,7 +234,7 @@ def run_landscape(options: argparse.Namespace) -> int:
 def run_status(options: argparse.Namespace) -> int:
     for name in [options.experiment] if options.experiment else GRIDS:
         for runs in GRIDS[name]:
-            results = options.output / "training" / "results" / f"{name}.csv"
+            results = options.output / "training" / "results" / f"{runs[0].experiment}.csv"
             print(table(standings(runs, results, PROJECT / "runs")), end="\n\n")
     print(legend())
     return 0
@@ -226,7 +242,7 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
-    rows = read(results / "realdata.csv")
+    rows = of_family(read(results / "realdata.csv"), "replica")
     print(f"wrote {write_card(rows, options.output / 'weights')}", file=sys.stderr)
     print(realdata_report(rows))
     for path in [*write_report(results), *write_figures(results, results / "figures")]:
@@ -236,6 +252,7 @@ def run_report(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "realdata": run_realdata,
+    "frontier": run_frontier,
     "controls": run_controls,
     "synthetic": run_synthetic,
     "audit": run_audit,

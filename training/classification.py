@@ -1,10 +1,10 @@
 """One run on real data, whatever its model: train on the mixed batches, test on the whole test sets, keep the rows."""
 
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from torch import Tensor
 
 from hetmoe.checkpoint import Checkpoint, read_tensors, save_checkpoint, write_tensors
 from hetmoe.config import ModelConfig
-from hetmoe.encoding import Statistics
+from hetmoe.encoding import FAMILIES, Family, Statistics
 from hetmoe.model import HetMoE, MoEOutput
 from training.baselines import Oracle
-from training.data import LABELS, Data, load_splits, mixed_batches, statistics
+from training.calibration import temperature
+from training.data import LABELS, Composition, Data, augmented_batches, load_splits, mixed_batches, statistics
 from training.grid import Folder, Settings
-from training.loop import Evaluation, Progress, Recipe, Task, evaluate
+from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate
 from training.plan import Plan, cost_rows
 from training.results import Row, Run, row
 
@@ -44,21 +45,28 @@ def classification_task(
     recipe: Recipe,
     build: Callable[[], HetMoE],
     loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
+    of_each: Composition | None = None,
 ) -> Task:
-    """Ten classes, four modalities, mixed batches; the curve is accuracy on validation inputs."""
+    """Ten classes, four modalities, mixed batches (augmented ones of this composition, if it is given); the curve is
+    accuracy on validation inputs."""
 
     def validate(model: HetMoE) -> dict[str, float]:
         evaluations = evaluate(model, data.validation, input_statistics, CURVE_INPUTS)
         return {modality: float(e.correct.mean()) for modality, e in evaluations.items()}
 
-    batches = partial(mixed_batches, data.train, input_statistics, steps=recipe.steps, batch_size=recipe.batch_size)
-    return Task(build, lambda seed, epoch, start: batches(seed=seed, epoch=epoch, start=start), loss, validate)
+    def batches(seed: int, epoch: int, start: int) -> Iterator[Batch]:
+        when = {"seed": seed, "epoch": epoch, "steps": recipe.steps, "start": start}
+        if of_each:
+            return augmented_batches(data, input_statistics, of_each=of_each, **when)
+        return mixed_batches(data.train, input_statistics, batch_size=recipe.batch_size, **when)
+
+    return Task(build, batches, loss, validate)
 
 
 @cache
-def _data(data_dir: Path | None) -> tuple[Data, dict[str, Statistics]]:
+def _data(data_dir: Path | None, family: Family) -> tuple[Data, dict[str, Statistics]]:
     """Read once a process, for all its runs."""
-    data = load_splits(data_dir)
+    data = load_splits(data_dir, family=family)
     return data, statistics(data.train)
 
 
@@ -70,14 +78,17 @@ def plan(
     command: str,
     model_class: type[HetMoE] = HetMoE,
     loss: Callable[[MoEOutput, Tensor], Tensor] = cross_entropy,
+    of_each: Composition | None = None,
 ) -> Plan:
-    """How one model is trained and tested on the real data. `command` reproduces it.
+    """How one model is trained and tested on the real data, encoded for its family. `command` reproduces it.
 
     Besides the grid's files, its folder gets predictions.safetensors: the test logits, (n, C) for each modality; and,
     for a model that a checkpoint can describe, model.safetensors.
     """
-    data, input_statistics = _data(settings.data_dir)
-    folder = Folder(run, settings, [config.to_dict(), model_class.__name__, asdict(recipe), data.fingerprint])
+    family = FAMILIES[FAMILIES.index(run.family)]  # type: ignore[arg-type] # raises ValueError for another text
+    data, input_statistics = _data(settings.data_dir, family)
+    shape = [config.to_dict(), model_class.__name__, asdict(recipe), of_each and of_each._asdict(), data.fingerprint]
+    folder = Folder(run, settings, shape)
 
     def test(model: HetMoE, progress: Progress) -> list[Row]:
         evaluations = evaluate(model, data.test, input_statistics)
@@ -88,11 +99,13 @@ def plan(
         if model_class is HetMoE:
             metrics = {f"test/{r['modality']}/{r['metric']}": float(r["value"]) for r in rows}
             provenance = _provenance(run, settings, recipe, command, data, progress)
-            checkpoint = Checkpoint(model, input_statistics, LABELS, metrics, provenance)
+            validation = evaluate(model, data.validation, input_statistics)
+            temperatures = {modality: temperature(e) for modality, e in validation.items()}
+            checkpoint = Checkpoint(family, model, input_statistics, LABELS, temperatures, metrics, provenance)
             save_checkpoint(folder.path / "model.safetensors", checkpoint)
         return rows
 
-    task = classification_task(data, input_statistics, recipe, lambda: model_class(config), loss)
+    task = classification_task(data, input_statistics, recipe, lambda: model_class(config), loss, of_each)
     return Plan(folder, task, recipe, "accuracy", test)
 
 

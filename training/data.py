@@ -7,6 +7,7 @@
 
 The data folder is laid out as torchvision and torchaudio lay out their downloads. Encoded arrays are kept in its folder
 `hetmoe-encoded` (or in the user's cache folder if it cannot be written), under a name that changes with the encoding.
+They differ by family of models; for the frontier, which is trained on changed inputs, the raw ones are kept, too.
 """
 
 import hashlib
@@ -26,8 +27,9 @@ import scipy
 from PIL import Image
 from tqdm import tqdm
 
-from hetmoe import encoding
-from hetmoe.encoding import MODALITIES, N_INPUTS, InputError, Statistics, standardise
+from hetmoe import encoding, variations
+from hetmoe.encoding import MODALITIES, N_INPUTS, Family, InputError, Statistics, standardise
+from training.augmentation import augment_digits, augment_pictures, augment_seconds
 
 WORDS = ("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go")
 PICTURES = (
@@ -51,7 +53,7 @@ LABELS: dict[str, tuple[str, ...]] = {
 SPLITS = ("train", "validation", "test")
 N_VALIDATION = 5_000
 ENCODING_SOURCE = Path(encoding.__file__).read_text()  # as imported: the file may change while a long run goes on
-READING_VERSION = 1  # raise it when this file reads or splits the data sets differently, so that caches are renewed
+READING_VERSION = 2  # raise it when this file reads or splits the data sets differently, so that caches are renewed
 
 # md5 of the unpacked files; torchvision knows those of the packed ones
 MNIST_MD5 = {
@@ -80,6 +82,17 @@ class Data(NamedTuple):
     validation: Split
     test: Split
     fingerprint: str  # sha256 over all encoded arrays and labels, in hex
+    raw: dict[
+        str, np.ndarray
+    ]  # frontier: kind (picture, sound, digit) → raw training inputs, see `_keepable`; or empty
+
+
+class Composition(NamedTuple):
+    """How many of each kind a batch of the frontier holds. A recording becomes two inputs."""
+
+    picture: int
+    sound: int
+    digit: int
 
 
 # What goes into the cache: for one data set and split, the items (arrays or paths) and their labels
@@ -93,7 +106,8 @@ class DataSet(NamedTuple):
     url: str  # where a person can get it
     download: Callable[[Path], None]
     read: Callable[[Path], Items]
-    encode: Callable[[Any], dict[str, np.ndarray]]  # item → modality → (1024,) float32
+    kind: str  # picture, sound or digit
+    raw: Callable[[Any], np.ndarray]  # item → its raw form (hetmoe.variations)
 
 
 def data_folder(data_dir: Path | None = None) -> Path:
@@ -101,8 +115,9 @@ def data_folder(data_dir: Path | None = None) -> Path:
     return data_dir or Path(os.environ.get("HETMOE_DATA") or "data")
 
 
-def load_splits(data_dir: Path | None = None, download: bool = True) -> Data:
-    """The encoded data sets; the first call downloads and encodes them (a minute), later calls take no time.
+def load_splits(data_dir: Path | None = None, download: bool = True, family: Family = "replica") -> Data:
+    """The data sets, encoded for a family of models; the first call downloads and encodes them (a minute), later calls
+    take no time.
 
     data_dir: as for `data_folder`
     Raises DataError if a data set is neither there nor can be downloaded, or is damaged.
@@ -111,8 +126,8 @@ def load_splits(data_dir: Path | None = None, download: bool = True) -> Data:
     for data_set in DATA_SETS:
         _provide(data_set, root, download)
     key = _cache_key(root)
-    folders = [parent / f"encoded-{key}" for parent in (root / "hetmoe-encoded", _user_cache())]
-    folder = next((folder for folder in folders if folder.is_dir()), None) or _write_cache(root, folders)
+    folders = [parent / f"{family}-{key}" for parent in (root / "hetmoe-encoded", _user_cache())]
+    folder = next((folder for folder in folders if folder.is_dir()), None) or _write_cache(root, folders, family)
     train, validation, test = (
         Split(
             {m: np.load(folder / f"{split}-{m}-inputs.npy", mmap_mode="r") for m in MODALITIES},
@@ -120,7 +135,8 @@ def load_splits(data_dir: Path | None = None, download: bool = True) -> Data:
         )
         for split in SPLITS
     )
-    return Data(train, validation, test, (folder / "fingerprint.txt").read_text().strip())
+    raw = {path.stem.split("-")[1]: np.load(path, mmap_mode="r") for path in sorted(folder.glob("train-*-raw.npy"))}
+    return Data(train, validation, test, (folder / "fingerprint.txt").read_text().strip(), raw)
 
 
 def statistics(train: Split) -> dict[str, Statistics]:
@@ -156,9 +172,7 @@ def mixed_batches(
         raise ValueError(f"batch_size must be a multiple of {len(MODALITIES)}, not {batch_size}.")
     drawn = {}  # modality → (steps, each) indices
     for i, modality in enumerate(MODALITIES):
-        rng, n = np.random.default_rng([seed, epoch, i]), len(train.labels[modality])
-        rounds = [rng.permutation(n) for _ in range(-(-steps * each // n))]
-        drawn[modality] = np.concatenate(rounds)[: steps * each].reshape(steps, each)
+        drawn[modality] = _rounds(np.random.default_rng([seed, epoch, i]), len(train.labels[modality]), steps, each)
     rng = np.random.default_rng([seed, epoch, len(MODALITIES)])
     places = rng.permuted(np.tile(np.arange(batch_size), (steps, 1)), axis=1)
     for step in range(start, steps):
@@ -172,6 +186,59 @@ def mixed_batches(
             x[place] = standardise(train.inputs[modality][index], statistics[modality])
             labels[place], modalities[place] = train.labels[modality][index], i
         yield x, labels, modalities
+
+
+def augmented_batches(
+    data: Data,
+    statistics: dict[str, Statistics],
+    *,
+    seed: int,
+    epoch: int,
+    steps: int,
+    of_each: Composition,
+    start: int = 0,
+) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """As `mixed_batches`, for the frontier: raw training inputs are augmented, then encoded; a recording twice.
+
+    A batch holds as many of each kind as `of_each` says; it is not shuffled, for nothing depends on the order within.
+    """
+    counts = of_each._asdict()
+    drawn, labels = {}, {}
+    for i, (kind, n) in enumerate(counts.items()):
+        labels[kind] = data.train.labels[variations.MODALITIES[kind][0]]
+        drawn[kind] = _rounds(np.random.default_rng([seed, epoch, i]), len(labels[kind]), steps, n)
+    for step in range(start, steps):
+        rng = np.random.default_rng([seed, epoch, len(counts), step])
+        xs, targets, modalities = [], [], []
+        for kind, indices in drawn.items():
+            chosen = np.sort(indices[step])  # memory-mapped arrays are read from front to back
+            for modality, x in AUGMENTED[kind](data.raw[kind][chosen], rng).items():
+                xs.append(standardise(x, statistics[modality]))
+                targets.append(labels[kind][chosen])
+                modalities.append(np.full(len(chosen), MODALITIES.index(modality)))
+        yield np.concatenate(xs), np.concatenate(targets), np.concatenate(modalities)
+
+
+def _augmented_pictures(raw: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    pictures = augment_pictures(raw, rng)
+    return {"spatial": pictures.reshape(len(raw), N_INPUTS).astype(np.float32) / np.float32(255)}
+
+
+def _augmented_seconds(raw: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    return encoding.ENCODE_SECOND["frontier"](augment_seconds(raw, rng))
+
+
+def _augmented_digits(raw: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    return {"relational": encoding.ENCODE_GRID["frontier"](augment_digits(raw, rng))}
+
+
+AUGMENTED = {"picture": _augmented_pictures, "sound": _augmented_seconds, "digit": _augmented_digits}
+
+
+def _rounds(rng: np.random.Generator, n: int, steps: int, each: int) -> np.ndarray:
+    """(steps, each) indices below n; one comes again only when all have come."""
+    rounds = [rng.permutation(n) for _ in range(-(-steps * each // n))]
+    return np.concatenate(rounds)[: steps * each].reshape(steps, each)
 
 
 # The data sets
@@ -295,7 +362,8 @@ DATA_SETS = (
         "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",
         _download_cifar10,
         _read_cifar10,
-        lambda image: {"spatial": encoding.encode_picture(Image.fromarray(image))},
+        "picture",
+        lambda image: encoding.grey_picture(Image.fromarray(image)),
     ),
     DataSet(
         "Speech Commands",
@@ -304,7 +372,8 @@ DATA_SETS = (
         f"http://download.tensorflow.org/data/{SPEECH_ARCHIVE}",
         _download_speech_commands,
         _read_speech_commands,
-        lambda path: encoding.encode_recording(*encoding.open_recording(path)),
+        "sound",
+        lambda path: encoding.loudest_second(*encoding.open_recording(path)),
     ),
     DataSet(
         "MNIST",
@@ -313,7 +382,8 @@ DATA_SETS = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/ (unpacked)",
         _download_mnist,
         _read_mnist,
-        lambda image: {"relational": encoding.encode_digit(Image.fromarray(image))},
+        "digit",
+        lambda image: encoding.digit_grid(Image.fromarray(image)),
     ),
 )
 
@@ -381,7 +451,7 @@ def _user_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "hetmoe"
 
 
-def _write_cache(root: Path, folders: list[Path]) -> Path:
+def _write_cache(root: Path, folders: list[Path], family: Family) -> Path:
     """Encode everything into the first of these folders that can be written; the folder appears whole or not at all."""
     for folder in folders:
         try:
@@ -393,10 +463,10 @@ def _write_cache(root: Path, folders: list[Path]) -> Path:
             whole = Path(parts.name) / folder.name
             whole.mkdir()
             try:
-                _encode_all(root, whole)
+                _encode_all(root, whole, family)
             except OSError as error:
                 raise DataError(
-                    f"The encoded data (about 1 GB) could not be written to {folder.parent}: {error}."
+                    f"The encoded data (about 1.5 GB) could not be written to {folder.parent}: {error}."
                 ) from None
             try:
                 os.rename(whole, folder)
@@ -407,35 +477,48 @@ def _write_cache(root: Path, folders: list[Path]) -> Path:
     raise DataError(f"Neither {folders[0].parent} nor {folders[1].parent} can be written. Please make one writable.")
 
 
-def _encode_all(root: Path, folder: Path) -> None:
+def _encode_all(root: Path, folder: Path, family: Family) -> None:
     digest = hashlib.sha256()
     for data_set in DATA_SETS:
         for split, (items, labels) in data_set.read(root).items():
-            inputs, kept = _encode(data_set, split, items)
-            for modality, x in inputs.items():
+            raw, kept = _raw(data_set, split, items)
+            for modality, x in _encode(data_set, split, raw, family).items():
                 for kind, array in (("inputs", x), ("labels", labels[kept])):
                     np.save(folder / f"{split}-{modality}-{kind}.npy", array)
                     digest.update(f"{split} {modality} {kind} {array.shape}".encode())
                     digest.update(np.ascontiguousarray(array).data)
+            if family == "frontier" and split == "train":
+                np.save(folder / f"train-{data_set.kind}-raw.npy", np.stack([_keepable(one) for one in raw]))
     (folder / "fingerprint.txt").write_text(digest.hexdigest() + "\n")
 
 
-def _encode(data_set: DataSet, split: str, items: Any) -> tuple[dict[str, np.ndarray], list[int]]:
-    """n items → modality → (k, 1024) float32, and which k ≤ n were kept: silent recordings have no encoding."""
-    encoded: dict[str, list[np.ndarray]] = {}
-    kept, refused = [], []
-    for i, item in enumerate(tqdm(items, desc=f"encoding {data_set.name} {split}", unit="")):
+def _raw(data_set: DataSet, split: str, items: Any) -> tuple[list[np.ndarray], list[int]]:
+    """n items → the raw forms of k ≤ n of them, and which were kept: silent recordings have no encoding."""
+    raw, kept, refused = [], [], []
+    for i, item in enumerate(tqdm(items, desc=f"reading {data_set.name} {split}", unit="")):
         try:
-            one = data_set.encode(item)
+            raw.append(data_set.raw(item))
         except InputError as error:
             refused.append(f"{item}: {error}")
-            continue
-        kept.append(i)
-        for modality, x in one.items():
-            encoded.setdefault(modality, []).append(x)
+        else:
+            kept.append(i)
     if refused:
         warnings.warn(
             f"{len(refused)} of {data_set.name} {split} were left out, such as {refused[0]}",
             stacklevel=2,
         )
-    return {modality: np.stack(x) for modality, x in encoded.items()}, kept
+    return raw, kept
+
+
+def _encode(data_set: DataSet, split: str, raw: list[np.ndarray], family: Family) -> dict[str, np.ndarray]:
+    """Raw forms → modality → (k, 1024) float32."""
+    encoded: dict[str, list[np.ndarray]] = {}
+    for one in tqdm(raw, desc=f"encoding {data_set.name} {split}", unit=""):
+        for modality, x in variations.encode(data_set.kind, one, family).items():
+            encoded.setdefault(modality, []).append(x)
+    return {modality: np.stack(x) for modality, x in encoded.items()}
+
+
+def _keepable(raw: np.ndarray) -> np.ndarray:
+    """Pictures and digits, (32, 32), are uint8; seconds of sound, (16000,) with peak 1, are kept as 16-bit integers."""
+    return np.rint(32767 * raw).astype(np.int16) if raw.ndim == 1 else raw

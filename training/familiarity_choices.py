@@ -49,9 +49,10 @@ from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import standardise
 from hetmoe.familiarity import traits
 from hetmoe.inference import default_checkpoint
+from training.calibration import temperature
 from training.data import data_folder, load_splits
 from training.foreign import foreign_inputs
-from training.landscape import FALSE_ALARMS, energy, temperature
+from training.landscape import FALSE_ALARMS, energy
 from training.loop import Evaluation, evaluate, predict
 
 N_TRAINING = 5_000
@@ -99,7 +100,7 @@ def main() -> None:
     foreign = foreign_inputs(root, data, "validation")
     foreign["temporal"]["known, offset"] = data.validation.inputs["temporal"] + np.float32(OFFSET)
     for configuration in CONFIGURATIONS:
-        checkpoint = load_checkpoint(default_checkpoint(configuration))
+        checkpoint = load_checkpoint(default_checkpoint(configuration, "replica"))
         training, validation = (
             evaluate(checkpoint.model, split, checkpoint.statistics, at_most=N_TRAINING)
             for split in (data.train, data.validation)

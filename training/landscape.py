@@ -14,8 +14,8 @@
              "routing":        routing weights g of the test inputs in their order, base64 of (n, E) uint8, round(255 g)
              "predicted":      classes that the mixture takes them for, base64 of (n,) uint8
              "mean_routing":   [E], mean of g over the test inputs
-             "temperature":    T, by which the mixture's logits are to be divided for calibrated probabilities
-             "ece_before", "ece_after":  expected calibration error on the test inputs, of T = 1 and of T
+             "ece_before", "ece_after":  expected calibration error on the test inputs, without and with the
+                                temperature that the checkpoint carries
              "energy":         {"threshold": float, "quantiles": {"5": float, ... "95"},
                                 "flagged": {"test" or kind: share}}}}}}}
 
@@ -23,31 +23,28 @@ Energy: -logsumexp of the mixture's logits (Liu et al. 2020, "Energy-based Out-o
 the less the model has seen the like. Familiarity: hetmoe.familiarity, with the Usual of the training inputs. Threshold:
 that of 5 % false alarms on the validation inputs, whose quantiles are given. Flagged: the shares above it of the test
 inputs and of foreign inputs (training.foreign).
-Temperature: minimises the negative log-likelihood of the validation inputs (Guo et al. 2017, "On Calibration of Modern
-Neural Networks"). The calibration error is that of training.audit.measures.
+The calibration error is that of training.audit.measures.
 """
 
 import json
 from base64 import b64encode
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 
 from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint
 from hetmoe.encoding import standardise
 from hetmoe.familiarity import Usual, distance, traits
 from training.audit.measures import audit, measurements
+from training.calibration import cooled
 from training.data import LABELS, Data, data_folder, load_splits
 from training.foreign import Foreign, foreign_inputs
-from training.loop import Evaluation, evaluate, predict, write_text
+from training.loop import evaluate, predict, write_text
 
 QUANTILES = (5, 25, 50, 75, 95)  # per cent
 FALSE_ALARMS = 0.05
-TEMPERATURES = 0.05, 20.0
 FOREIGN_BY: dict[str, str | None] = {  # chosen in training.familiarity_choices
     "spatial": "familiarity",
     "temporal": None,
@@ -97,27 +94,15 @@ def energy(logits: np.ndarray) -> np.ndarray:
     return -logsumexp(logits.astype(np.float64), axis=1)
 
 
-def temperature(e: Evaluation) -> float:
-    """The temperature of the smallest cross-entropy, between 0.05 and 20."""
-
-    def loss(log_temperature: float) -> float:
-        return cooled(e, np.exp(log_temperature)).loss
-
-    return float(np.exp(minimize_scalar(loss, bounds=np.log(TEMPERATURES), method="bounded").x))
-
-
-def cooled(e: Evaluation, by: float) -> Evaluation:
-    """With its logits divided by the temperature `by`."""
-    return replace(e, logits=e.logits / np.float32(by))
-
-
 def _model(checkpoint: Checkpoint, data: Data, foreign: Foreign) -> dict[str, Any]:
     validation, test = (evaluate(checkpoint.model, split, checkpoint.statistics) for split in data[1:3])
-    temperatures = {modality: temperature(e) for modality, e in validation.items()}
     experts = checkpoint.model.config.expert_labels()
     before, after = (
         measurements(audit(evaluations, experts, LABELS))
-        for evaluations in (test, {modality: cooled(e, temperatures[modality]) for modality, e in test.items()})
+        for evaluations in (
+            test,
+            {modality: cooled(e, checkpoint.temperatures[modality]) for modality, e in test.items()},
+        )
     )
     return {
         "experts": experts,
@@ -127,7 +112,6 @@ def _model(checkpoint: Checkpoint, data: Data, foreign: Foreign) -> dict[str, An
                 "routing": _base64(np.rint(255 * e.routing_weights)),
                 "predicted": _base64(e.logits.argmax(1)),
                 "mean_routing": [_short(g) for g in e.routing_weights.mean(0, dtype=np.float64)],
-                "temperature": _short(temperatures[modality]),
                 "ece_before": _short(before[modality]["ece"].value),
                 "ece_after": _short(after[modality]["ece"].value),
                 "energy": _scale(

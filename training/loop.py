@@ -22,6 +22,7 @@ from hetmoe.encoding import MODALITIES, Statistics, standardise
 from hetmoe.model import HetMoE, MoEOutput
 from training.baselines import Oracle
 from training.data import Split
+from training.optimiser import AdamWAndMuon
 
 Batch = tuple[np.ndarray, np.ndarray, np.ndarray]  # x (B, 1024) float32, target (B,), modality (B,) int64
 OptimiserState = dict[int, dict[str, Tensor]]  # AdamW's, for each parameter by its number: step, exp_avg, exp_avg_sq
@@ -39,6 +40,9 @@ class Recipe:
     learning_rate: float = 1e-3  # AdamW, falling to 0 along a cosine
     weight_decay: float = 1e-4
     clip: float = 1.0  # norm of the gradient
+    warmup: float = 0.0  # share of the steps, in which the rate rises to its peak
+    muon_rate: float | None = None  # of Muon for the kernels of convolutions; None: AdamW for these, too
+    router_rate: float | None = None  # the router's own, beside Muon
 
 
 @dataclass(frozen=True)
@@ -132,9 +136,9 @@ def train(
     """
     torch.manual_seed(seed)
     model = task.build().to(device)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    optimiser = AdamWAndMuon(model, recipe.learning_rate, recipe.weight_decay, recipe.muon_rate, recipe.router_rate)
     state, progress = load_state(folder, model)
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    optimiser.load_state(state)
     total = recipe.epochs * recipe.steps
     with step_bar(name, progress.step, total, bar_position) as bar, deferred_interrupt() as interrupted:
         while progress.step < total:
@@ -143,7 +147,7 @@ def train(
             began = time.perf_counter()
             for batch in task.batches(seed, epoch, start):
                 x, target, modality = (torch.from_numpy(array).to(device) for array in batch)
-                optimiser.param_groups[0]["lr"] = cosine(recipe.learning_rate, progress.step, total)
+                optimiser.schedule(rising_cosine(progress.step, total, recipe.warmup))
                 output = outputs(model, x, modality)
                 loss = task.loss(output, target)
                 optimiser.zero_grad()
@@ -156,15 +160,19 @@ def train(
                 if interrupted.is_set():
                     break
             progress.seconds += time.perf_counter() - began
-            save_state(folder, task, recipe, model, optimiser.state_dict()["state"], progress)
+            save_state(folder, task, recipe, model, optimiser.state(), progress)
             if interrupted.is_set():
                 raise KeyboardInterrupt
     return model.eval(), progress
 
 
-def cosine(peak: float, step: int, total: int) -> float:
-    """The rate of a step, from `peak` at step 0 to 0 at `total`."""
-    return peak * 0.5 * (1 + math.cos(math.pi * step / total))
+def rising_cosine(step: int, total: int, warmup: float) -> float:
+    """The rate of a step as a share of its peak: up along a line for `warmup` of the steps, then down along a cosine to
+    0 at `total`."""
+    rising = warmup * total
+    if step < rising:
+        return (step + 1) / (rising + 1)
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / (total - rising)))
 
 
 def _finish_epoch(model: HetMoE, task: Task, recipe: Recipe, progress: Progress, folder: Path) -> None:

@@ -82,6 +82,11 @@ def run_of(row: Row) -> Run:
     return Run(*(row[column] for column in RUN_COLUMNS))
 
 
+def of_family(rows: list[Row], family: str) -> list[Row]:
+    """The rows of one family of models."""
+    return [row for row in rows if row["family"] == family]
+
+
 def per_seed(rows: list[Row], configuration: str, metric: str, modality: str = "all") -> dict[int, float]:
     """Seed -> value."""
     wanted = (configuration, metric, modality)

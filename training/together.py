@@ -33,9 +33,9 @@ from training.loop import (
     Progress,
     Recipe,
     Task,
-    cosine,
     deferred_interrupt,
     load_state,
+    rising_cosine,
     save_state,
     step_bar,
 )
@@ -108,11 +108,14 @@ def train_together(
     step, an interrupted call goes on. Runs that were left at different steps are trained apart until they have caught
     up with one another. `Progress.seconds` is a run's share of the time.
 
-    Raises CannotStack for an `Oracle`, which computes a different expert for each input.
+    Raises CannotStack for models that compute different experts for different inputs (`Oracle`, thresholded routing),
+    and for a recipe with Muon.
     """
+    if recipe.muon_rate is not None:
+        raise CannotStack("Muon takes the kernels of one model; train it alone")
     members = [_member(task, seed, folder, device) for seed, folder in folders.items()]
-    if isinstance(members[0].model, Oracle):
-        raise CannotStack("the oracle chooses an expert for each input, which a stacked model cannot; train it alone")
+    if isinstance(members[0].model, Oracle) or members[0].model.config.routing == "thresholded":
+        raise CannotStack("its router chooses an expert for each input, which a stacked model cannot; train it alone")
     total = recipe.epochs * recipe.steps
     done = sum(member.progress.step for member in members)
     bar = step_bar(name, done, total * len(members), bar_position)
@@ -158,9 +161,8 @@ def _rest_of_epoch(
     for batches in zip(*(task.batches(member.seed, epoch, start) for member in members), strict=True):
         x = _moved([batch[0] for batch in batches], device)  # M B N
         target = _moved([batch[1] for batch in batches], device)  # M B
-        optimiser.param_groups[0]["lr"] = cosine(
-            recipe.learning_rate, step + len(history), recipe.epochs * recipe.steps
-        )
+        factor = rising_cosine(step + len(history), recipe.epochs * recipe.steps, recipe.warmup)
+        optimiser.param_groups[0]["lr"] = recipe.learning_rate * factor
         with sdpa_kernel(SDPBackend.MATH):  # the fused kernels would run model by model
             loss, with_auxiliary = torch.vmap(losses)(parameters, buffers, x, target)  # M each
         optimiser.zero_grad()

@@ -12,9 +12,8 @@ from hetmoe.demo.landscape import Landscape
 from hetmoe.demo.sources import open_source
 from hetmoe.encoding import InputError
 from hetmoe.inference import Prediction, Predictor
+from hetmoe.variations import MODALITIES
 
-# What each kind of input is seen as; a recording is seen twice.
-MODALITIES = {"picture": ("spatial",), "sound": ("temporal", "spectral"), "digit": ("relational",)}
 NOTHING_MEASURED = Landscape()
 # What an answer repeats of the value that it answers: its number in the page's order, which example, which variation.
 ASKED = ("number", "example", "variation")
