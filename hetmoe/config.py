@@ -38,7 +38,7 @@ class ExpertConfig:
 class ModelConfig:
     """What a HetMoE is built from.
 
-    routing: learned, the paper's soft routing; thresholded, the same without weights below 2 %; top-1, the whole weight
+    routing: learned, the paper's soft routing; thresholded, the same without weights below 5 %; top-1, the whole weight
         on the likeliest expert; uniform, 1/E for each, without a router. The latter two are controls.
     router: what it is given: inputs, all 1024 numbers, as the paper's; summary, 21 numbers (hetmoe.routing.summary).
 

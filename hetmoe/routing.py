@@ -12,7 +12,7 @@ LOAD_BALANCE_COEFFICIENT = 0.1  # HetMoE, "Routing" (the original code used 0.05
 ENTROPY_COEFFICIENT = 0.02
 
 N_SUMMARY = 21
-FLOOR = 0.02  # of thresholded routing
+FLOOR = 0.05  # of thresholded routing
 
 
 class Router(nn.Module):
@@ -83,7 +83,7 @@ def top_one(routing_weights: Tensor) -> Tensor:
 
 
 def thresholded(routing_weights: Tensor) -> Tensor:
-    """Weights below 2 % become 0, and the others are scaled to sum to 1: (B, E) -> (B, E).
+    """Weights below 5 % become 0, and the others are scaled to sum to 1: (B, E) -> (B, E).
 
     An expert of weight 0 need not be computed, so training costs what the mixture uses; and it learns from no input
     that it is not asked about.

@@ -13,7 +13,7 @@ from scipy import signal
 
 from hetmoe.encoding import SAMPLE_RATE, SIDE
 
-SHIFT_PICTURE = 4  # pixels
+SHIFT_PICTURE = 2  # pixels
 SHIFT_SOUND = 0.15  # seconds
 NOISY = 0.5  # share of recordings that get noise
 SNR = 0.0, 30.0  # dB
@@ -23,7 +23,7 @@ SLANT = 0.25
 
 
 def augment_pictures(pictures: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(n, 32, 32) uint8 → the same, shifted by up to 4 pixels (what is missing is mirrored), half of them flipped."""
+    """(n, 32, 32) uint8 → the same, shifted by up to 2 pixels (what is missing is mirrored), half of them flipped."""
     n, pad = len(pictures), SHIFT_PICTURE
     padded = np.pad(pictures, ((0, 0), (pad, pad), (pad, pad)), mode="reflect")
     top, left = (rng.integers(0, 2 * pad + 1, n)[:, None] + np.arange(SIDE) for _ in range(2))  # (n, 32) each
