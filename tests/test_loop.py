@@ -25,7 +25,7 @@ from training import classification, loop
 from training.baselines import Oracle
 from training.classification import classification_task
 from training.data import Data, Split, statistics
-from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate, train
+from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate, rising_cosine, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -242,9 +242,20 @@ def test_the_papers_recipe():
 
 def test_cosine_by_hand():
     """0.5 (1 + cos(pi t / T)): 1, (2 + √2) / 4, 1/2, (2 - √2) / 4, 0 at the quarters."""
-    values = [loop.cosine(1e-3, step, 100) for step in (0, 25, 50, 75, 100)]
+    values = [rising_cosine(step, 100, warmup=0) for step in (0, 25, 50, 75, 100)]
     quarter = math.sqrt(2) / 4
-    np.testing.assert_allclose(values, [1e-3, 1e-3 * (0.5 + quarter), 5e-4, 1e-3 * (0.5 - quarter), 0], atol=1e-15)
+    np.testing.assert_allclose(values, [1, 0.5 + quarter, 0.5, 0.5 - quarter, 0], atol=1e-15)
+
+
+def test_without_warm_up_the_rates_are_those_of_the_published_runs_bit_for_bit():
+    former = [1e-3 * 0.5 * (1 + math.cos(math.pi * step / 15_000)) for step in range(15_000)]
+    assert [1e-3 * rising_cosine(step, 15_000, Recipe().warmup) for step in range(15_000)] == former
+
+
+def test_warm_up_by_hand():
+    """8 of 100 steps: ninths up to 8/9, then the peak, half of it midway through the other 92, then nothing."""
+    values = [rising_cosine(step, 100, warmup=0.08) for step in (0, 1, 7, 8, 54, 100)]
+    np.testing.assert_allclose(values, [1 / 9, 2 / 9, 8 / 9, 1, 0.5, 0], atol=1e-15)
 
 
 def test_every_step_has_its_rate_and_a_clipped_gradient(data, tmp_path, monkeypatch):

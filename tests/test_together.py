@@ -328,4 +328,4 @@ def test_what_cannot_be_trained_together_goes_one_after_another_and_takes_no_oth
     assert [run.configuration for run in finished] == ["oracle"] * 2 + ["homogeneous"] * 2
     assert [(f.run.configuration, f.reason) for f in failed] == [("bad", "ValueError: 10 parameters are too few")] * 2
     assert asked[:40] == [("oracle", seed) for seed in SEEDS for _ in range(20)]
-    assert "oracle 1: one after another, for the oracle chooses an expert" in capsys.readouterr().err
+    assert "oracle 1: one after another, for its router chooses an expert" in capsys.readouterr().err
