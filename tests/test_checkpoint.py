@@ -14,10 +14,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hetmoe import checkpoint
-from hetmoe.checkpoint import FORMAT, KEY, CheckpointError, load_checkpoint, read_tensors, save_checkpoint
+from hetmoe.checkpoint import KEY, CheckpointError, load_checkpoint, read_tensors, save_checkpoint
+from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE
 from tests.media import SAMPLES
-from tests.tiny import tiny_checkpoint, tiny_config
+from tests.tiny import tiny_checkpoint, tiny_config, tiny_frontier_config
+
+WEIGHTS = Path(__file__).parents[1] / "weights"
 
 
 @pytest.fixture
@@ -60,11 +63,27 @@ def test_round_trip_bit_for_bit(tmp_path, configuration):
     assert list(before) == list(after)
     assert all(torch.equal(before[name], after[name]) and before[name].dtype == after[name].dtype for name in before)
     assert loaded.model.config == saved.model.config
-    for field in ("statistics", "labels", "metrics", "provenance"):
+    for field in ("family", "statistics", "labels", "temperatures", "metrics", "provenance"):
         assert getattr(loaded, field) == getattr(saved, field)
     assert not loaded.model.training
     x = torch.randn(3, 1024)
     for one, other in zip(saved.model(x)[:3], loaded.model(x)[:3], strict=True):
+        assert torch.equal(one, other)
+
+
+def test_round_trip_of_the_frontier_family(tmp_path):
+    """A router on a summary, with statistics of its own, thresholded routing, and a temperature for each modality."""
+    torch.manual_seed(0)
+    model = HetMoE(tiny_frontier_config())
+    model(2 * torch.randn(8, 1024) + 1)
+    temperatures = {modality: 0.1 + 0.2 * i for i, modality in enumerate(MODALITIES)}
+    checkpoint = tiny_checkpoint(family="frontier")
+    saved = dataclasses.replace(checkpoint, model=model.eval(), temperatures=temperatures)
+    save_checkpoint(tmp_path / "model.safetensors", saved)
+    loaded = load_checkpoint(tmp_path / "model.safetensors")
+    assert (loaded.family, loaded.temperatures, loaded.model.config) == ("frontier", temperatures, model.config)
+    x = torch.randn(3, 1024)
+    for one, other in zip(model(x)[:3], loaded.model(x)[:3], strict=True):
         assert torch.equal(one, other)
 
 
@@ -83,11 +102,21 @@ def test_round_trip_of_a_control(tmp_path, routing):
 def test_a_file_from_before_there_was_a_choice_of_routing(path):
     """As the published ones are."""
     config = header_of(path)["config"]
-    assert config.pop("routing") == "learned"
+    assert (config.pop("routing"), config.pop("router")) == ("learned", "inputs")
     rewrite(path, config=config)
     loaded, x = load_checkpoint(path).model, torch.randn(3, 1024)
     assert loaded.config == tiny_config()
     assert torch.equal(loaded(x).logits, tiny_checkpoint().model(x).logits)
+
+
+@pytest.mark.parametrize("configuration", ["homogeneous", "heterogeneous", "hybrid"])
+def test_the_published_replica(configuration):
+    loaded = load_checkpoint(WEIGHTS / f"replica-{configuration}.safetensors")
+    assert loaded.family == loaded.provenance["family"] == "replica"
+    assert loaded.provenance["configuration"] == configuration
+    assert (loaded.model.config.routing, loaded.model.config.router) == ("learned", "inputs")
+    assert set(loaded.temperatures) == set(MODALITIES)
+    assert all(0.2 < t < 5 for t in loaded.temperatures.values())
 
 
 def test_floats_in_the_header_keep_every_bit(tmp_path):
@@ -180,6 +209,8 @@ def test_one_bit_of_the_header(path):
         {"provenance": {"seed": 7}},
         {"statistics": {m: {"mean": 0.0, "std": 1.0} for m in ("spatial", "temporal", "spectral", "relational")}},
         {"labels": {m: list("abcdefghij") for m in ("spatial", "temporal", "spectral", "relational")}},
+        {"family": "frontier"},
+        {"temperatures": dict.fromkeys(("spatial", "temporal", "spectral", "relational"), 1.0)},
         {"comment": "one entry more"},
         {"metrics": None},
     ],
@@ -246,11 +277,33 @@ def test_an_absurdly_large_configuration_is_refused_before_it_is_built(path):
     assert "does not fit its configuration" in refusal(path)
 
 
-# Labels and statistics
+# Family, labels, statistics and temperatures
 
 
-@pytest.mark.parametrize("what", ["labels", "statistics"])
-def test_a_modality_without_labels_or_statistics(path, what):
+@pytest.mark.parametrize("family", ["frontiers", "", None, ["frontier"], 1])
+def test_an_unknown_family(path, family):
+    header: dict[str, Any] = header_of(path) | {"family": family}
+    header.pop("sha256")
+    header["sha256"] = checkpoint._digest(header, load_file(path))
+    save_file(load_file(path), path, {KEY: json.dumps(header)})
+    families = "this version of hetmoe encodes ('frontier', 'replica')"
+    assert refusal(path).endswith(f"is of the family {family!r}; {families}")
+
+
+@pytest.mark.parametrize("value", [0.0, -1.5, math.nan, math.inf, -math.inf])
+def test_a_temperature_that_cannot_be_divided_by(path, value):
+    rewrite(path, temperatures=header_of(path)["temperatures"] | {"spectral": value})
+    assert refusal(path).endswith(f"has an unusable temperature for spectral: {value}")
+
+
+@pytest.mark.parametrize("value", ["1.5", None, [1.5]])
+def test_a_temperature_of_another_form(path, value):
+    rewrite(path, temperatures=header_of(path)["temperatures"] | {"spatial": value})
+    assert "damaged or foreign header" in refusal(path)
+
+
+@pytest.mark.parametrize("what", ["labels", "statistics", "temperatures"])
+def test_a_modality_without_labels_statistics_or_temperature(path, what):
     entries = header_of(path)[what]
     three: dict[str, Any] = {what: {m: entries[m] for m in ("spatial", "temporal", "spectral")}}
     rewrite(path, **three)
@@ -288,7 +341,9 @@ def test_statistics_of_another_form(path, statistics):
 # Not one of ours
 
 
-@pytest.mark.parametrize("name", ["config", "statistics", "labels", "metrics", "provenance", "format"])
+@pytest.mark.parametrize(
+    "name", ["family", "config", "statistics", "labels", "temperatures", "metrics", "provenance", "format"]
+)
 def test_a_header_without_an_entry(path, name):
     without: dict[str, Any] = {name: None}
     rewrite(path, **without)
@@ -301,9 +356,12 @@ def test_a_header_that_is_something_else(path, text):
     assert "damaged or foreign header" in refusal(path)
 
 
-def test_another_format(path):
-    rewrite(path, format=FORMAT + 1)
-    assert refusal(path).endswith(f"has format {FORMAT + 1}; this version of hetmoe reads {FORMAT}")
+@pytest.mark.parametrize("number", [1, 3])
+def test_another_format(path, number):
+    """The first had no family; that it has none is not what is said of it."""
+    without: dict[str, Any] = {"format": number, "family": None, "temperatures": None}
+    rewrite(path, **without)
+    assert refusal(path).endswith(f"has format {number}; this version of hetmoe reads 2")
 
 
 def test_a_safetensors_file_of_something_else(path):

@@ -13,11 +13,12 @@ from hetmoe.checkpoint import load_checkpoint, read_tensors
 from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import MODALITIES
 from hetmoe.model import HetMoE
-from tests.tiny import STATISTICS, copy_of_data, tiny_config, tiny_model
+from tests.tiny import STATISTICS, copy_of_data, tiny_config, tiny_frontier_config, tiny_model
 from training import classification
 from training.baselines import Ensemble, Oracle, ensemble_loss
+from training.calibration import temperature
 from training.classification import classification_task, predicted
-from training.data import LABELS, Data, load_splits, mixed_batches, statistics
+from training.data import LABELS, Composition, Data, augmented_batches, load_splits, mixed_batches, statistics
 from training.grid import Finished, Settings
 from training.loop import Batch, Evaluation, Progress, Recipe, evaluate
 from training.plan import Plan, curve_rows, execute
@@ -157,12 +158,26 @@ def data(settings) -> Data:
         return load_splits(settings.data_dir, download=False)
 
 
+@pytest.fixture(scope="module")
+def frontier_data(settings) -> Data:
+    with warnings.catch_warnings(action="ignore"):
+        return load_splits(settings.data_dir, download=False, family="frontier")
+
+
 def test_the_tasks_batches_are_the_mixed_batches_of_the_recipe(data):
     task = classification_task(data, STATISTICS, RECIPE, tiny_model)
     expected = mixed_batches(data.train, STATISTICS, seed=3, epoch=1, steps=2, batch_size=8, start=1)
     for one, other in zip(list(task.batches(3, 1, 1)), list(expected), strict=True):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
     assert task.build is tiny_model
+
+
+def test_with_a_composition_the_tasks_batches_are_augmented(frontier_data):
+    of_each = Composition(picture=2, sound=1, digit=1)
+    task = classification_task(frontier_data, STATISTICS, RECIPE, tiny_model, of_each=of_each)
+    expected = augmented_batches(frontier_data, STATISTICS, seed=3, epoch=1, steps=2, of_each=of_each, start=1)
+    for one, other in zip(list(task.batches(3, 1, 1)), list(expected), strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
 def test_the_curve_is_accuracy_on_the_first_validation_inputs(data, monkeypatch):
@@ -177,8 +192,8 @@ def test_the_curve_is_accuracy_on_the_first_validation_inputs(data, monkeypatch)
 # A whole run
 
 
-def run_of(configuration: str = "heterogeneous", seed: int = 42) -> Run:
-    return Run("controls", "replica", configuration, "20000", str(seed))
+def run_of(configuration: str = "heterogeneous", seed: int = 42, family: str = "replica") -> Run:
+    return Run("controls", family, configuration, "20000", str(seed))
 
 
 def classified(settings: Settings, run: Run, config: ModelConfig | None = None, **changes: Any) -> Finished:
@@ -237,6 +252,42 @@ def test_the_checkpoint_is_the_model_that_was_tested(finished, data):
     expected |= {"seed": 42, "steps": 4, "commit": "c0ffee", "device": "cpu", "data_fingerprint": data.fingerprint}
     assert expected.items() <= checkpoint.provenance.items()
     assert checkpoint.provenance["recipe"]["epochs"] == 2
+
+
+def test_the_checkpoints_temperatures_are_those_of_the_validation_inputs(finished, data):
+    checkpoint = load_checkpoint(finished.folder / "model.safetensors")
+    assert checkpoint.family == "replica"
+    validation = evaluate(checkpoint.model, data.validation, checkpoint.statistics)
+    assert checkpoint.temperatures == {modality: temperature(e) for modality, e in validation.items()}
+    tested = evaluate(checkpoint.model, data.test, checkpoint.statistics)
+    assert checkpoint.temperatures != {modality: temperature(e) for modality, e in tested.items()}
+
+
+def test_a_run_of_the_frontier_family(settings, frontier_data):
+    of_each = Composition(picture=2, sound=1, digit=1)
+    recipe = replace(RECIPE, epochs=1, muon_rate=2e-2, warmup=0.5)
+    run = run_of(family="frontier")
+    frontier = classified(settings, run, tiny_frontier_config(), recipe=recipe, of_each=of_each)
+    checkpoint = load_checkpoint(frontier.folder / "model.safetensors")
+    assert (checkpoint.family, checkpoint.provenance["family"]) == ("frontier", "frontier")
+    assert checkpoint.statistics == statistics(frontier_data.train)
+    assert checkpoint.provenance["data_fingerprint"] == frontier_data.fingerprint
+    assert checkpoint.provenance["recipe"]["muon_rate"] == 2e-2
+    _, logits = read_tensors(frontier.folder / "predictions.safetensors")
+    for modality, e in evaluate(checkpoint.model, frontier_data.test, checkpoint.statistics).items():
+        np.testing.assert_array_equal(e.logits, logits[modality].numpy())
+    assert {f"accuracy_without_{e}" for e in MODALITIES} <= {row["metric"] for row in frontier.rows}
+    others = [
+        classified(settings, run, tiny_frontier_config(), recipe=recipe),  # mixed batches
+        classified(settings, run, tiny_frontier_config(), recipe=replace(recipe, warmup=0.0), of_each=of_each),
+        classified(settings, run, tiny_frontier_config(), recipe=recipe, of_each=of_each._replace(digit=2)),
+    ]
+    assert len({frontier.folder, *(other.folder for other in others)}) == 4
+
+
+def test_an_unknown_family_is_refused_before_any_data_are_read(settings):
+    with pytest.raises(ValueError, match="tuple.index"):
+        classified(replace(settings, data_dir=None), run_of(family="original"))
 
 
 def test_a_run_leaves_its_outcome_and_no_state(finished):

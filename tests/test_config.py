@@ -9,6 +9,7 @@ import torch
 
 from hetmoe import config
 from hetmoe.config import CONFIGURATIONS, CannotMatch, ExpertConfig, ModelConfig, Routing, match_parameters
+from hetmoe.experts import EXPERTS
 from hetmoe.model import HetMoE, count_parameters
 
 FFN = ExpertConfig("ffn", 4, 4)
@@ -131,7 +132,8 @@ def test_unknown_configuration():
         ({"router_hidden": 0}, "router_hidden must be a positive integer, not 0"),
         ({"n_outputs": 0}, "n_outputs must be a positive integer, not 0"),
         ({"n_outputs": 10.0}, "n_outputs must be a positive integer, not 10.0"),
-        ({"routing": "random"}, "routing must be one of ('learned', 'top-1', 'uniform'), not 'random'"),
+        ({"routing": "random"}, "routing must be one of ('learned', 'thresholded', 'top-1', 'uniform'), not 'random'"),
+        ({"router": "labels"}, "router must be one of ('inputs', 'summary'), not 'labels'"),
         ({"task": "ranking"}, "task must be one of ('classification', 'regression'), not 'ranking'"),
     ],
 )
@@ -153,6 +155,14 @@ def test_a_configuration_from_before_there_was_a_choice_of_routing_is_learned():
     older = ModelConfig((FFN,), routing="top-1").to_dict()
     del older["routing"]
     assert ModelConfig.from_dict(older) == ModelConfig((FFN,), routing="learned")
+
+
+def test_the_router_is_kept_and_in_a_configuration_from_before_there_was_a_choice_is_the_papers():
+    original = ModelConfig((FFN,), routing="thresholded", router="summary")
+    described = json.loads(json.dumps(original.to_dict()))
+    assert ModelConfig.from_dict(described) == original
+    del described["router"]
+    assert ModelConfig.from_dict(described) == ModelConfig((FFN,), routing="thresholded", router="inputs")
 
 
 def test_two_experts_of_a_kind_may_differ_in_size():
@@ -184,3 +194,11 @@ def test_expert_labels():
     assert labels(*CONFIGURATIONS["homogeneous"]) == ("ffn 1", "ffn 2", "ffn 3", "ffn 4")
     assert labels(*CONFIGURATIONS["heterogeneous"]) == ("spatial", "temporal", "spectral", "relational")
     assert labels("ffn", "spatial", "ffn") == ("ffn 1", "spatial", "ffn 2")
+
+
+def test_the_2d_spectral_expert_goes_by_the_name_of_what_it_is():
+    names = ("spatial", "temporal", "spectral-2d", "relational")
+    experts = [ExpertConfig(name, EXPERTS[name].width_step, 4) for name in names]
+    assert ModelConfig(tuple(experts)).expert_labels() == CONFIGURATIONS["heterogeneous"]
+    both = ModelConfig((ExpertConfig("spectral", 4, 4), FFN, ExpertConfig("spectral-2d", 3, 4)))
+    assert both.expert_labels() == ("spectral 1", "ffn", "spectral 2")

@@ -6,16 +6,38 @@ import pickle
 import shutil
 import socket
 import urllib.error
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hetmoe.encoding import MODALITIES, encode_digit, encode_picture, encode_recording, open_picture, open_recording
+from hetmoe.encoding import (
+    FAMILIES,
+    MODALITIES,
+    Family,
+    encode_digit,
+    encode_picture,
+    encode_recording,
+    loudest_half,
+    open_picture,
+    open_recording,
+    row_and_column_distances,
+    standardise,
+)
 from tests.media import SAMPLES
 from training import data
-from training.data import LABELS, WORDS, DataError, load_splits, mixed_batches, statistics
+from training.data import (
+    LABELS,
+    WORDS,
+    Composition,
+    DataError,
+    augmented_batches,
+    load_splits,
+    mixed_batches,
+    statistics,
+)
 
 EXAMPLES = SAMPLES.parents[1] / "hetmoe" / "demo" / "examples"
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
@@ -33,6 +55,16 @@ def root(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def loaded(root) -> data.Data:
     return load_splits(root, download=False)
+
+
+@pytest.fixture(scope="module")
+def frontier(root) -> data.Data:
+    return load_splits(root, download=False, family="frontier")
+
+
+@pytest.fixture
+def of_family(loaded, frontier) -> dict[Family, data.Data]:
+    return {"replica": loaded, "frontier": frontier}
 
 
 @pytest.fixture(autouse=True)
@@ -70,25 +102,37 @@ def test_no_recording_is_in_two_splits(root):
 # Parity: what the demo feeds for a file is what training used, bit for bit
 
 
-def test_parity_of_pictures_and_digits(root, loaded, tmp_path):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parity_of_pictures_and_digits(root, of_family, tmp_path, family):
     for reader, modality, encode in (
         (data._read_cifar10, "spatial", encode_picture),
-        (data._read_mnist, "relational", encode_digit),
+        (data._read_mnist, "relational", partial(encode_digit, family=family)),
     ):
         images, _ = reader(root)["test"]
         for i, pixels in enumerate(images):
             Image.fromarray(pixels).save(tmp_path / "file.png")
             fed = encode(open_picture(tmp_path / "file.png"))
-            assert (fed == loaded.test.inputs[modality][i]).all()
+            assert (fed == of_family[family].test.inputs[modality][i]).all()
 
 
-def test_parity_of_recordings(root, loaded):
+@pytest.mark.parametrize("family", FAMILIES)
+def test_parity_of_recordings(root, of_family, family):
     for split in ("train", "test"):
         paths, _ = data._read_speech_commands(root)[split]
         for i, path in enumerate(paths):
             for source in (path, path.read_bytes()):
-                for modality, fed in encode_recording(*open_recording(source)).items():
-                    assert (fed == getattr(loaded, split).inputs[modality][i]).all()
+                for modality, fed in encode_recording(*open_recording(source), family).items():
+                    assert (fed == getattr(of_family[family], split).inputs[modality][i]).all()
+
+
+def test_the_families_differ_in_their_encodings_alone(of_family):
+    replica, frontier = of_family["replica"], of_family["frontier"]
+    for first, second in zip(replica[:3], frontier[:3], strict=True):
+        for modality in MODALITIES:
+            assert np.array_equal(first.labels[modality], second.labels[modality])
+            same = np.array_equal(first.inputs[modality], second.inputs[modality])
+            assert same == (modality == "spatial")
+    assert replica.fingerprint != frontier.fingerprint
 
 
 def test_parity_of_the_examples_that_are_in_the_tiny_test_set(root, loaded):
@@ -116,7 +160,7 @@ def test_there_are_five_examples_of_each_kind():
 def test_cache_is_used_and_renewed_when_the_encoding_changes(tmp_path, monkeypatch):
     root = copy_of_samples(tmp_path)
     first = load_splits(root, download=False)
-    assert [folder.name.split("-")[0] for folder in (root / "hetmoe-encoded").iterdir()] == ["encoded"]  # no leftovers
+    assert [folder.name.split("-")[0] for folder in (root / "hetmoe-encoded").iterdir()] == ["replica"]  # no leftovers
     with monkeypatch.context() as patch:
         patch.setattr(data, "_encode_all", lambda *_: pytest.fail("encoded again"))
         assert load_splits(root, download=False).fingerprint == first.fingerprint
@@ -138,7 +182,7 @@ def test_cache_is_renewed_when_a_file_changes(tmp_path):
 
 
 def test_fingerprint_covers_all_arrays(loaded, root):
-    folder = next((root / "hetmoe-encoded").iterdir())
+    (folder,) = (root / "hetmoe-encoded").glob("replica-*")
     digest = hashlib.sha256()
     for modalities in (["spatial"], ["temporal", "spectral"], ["relational"]):
         for split in ("train", "validation", "test"):
@@ -181,9 +225,40 @@ def test_silent_recordings_are_left_out_with_a_warning(tmp_path):
     path = root / "SpeechCommands/speech_commands_v0.02" / "yes" / "00000000_nohash_0.wav"
     data.encoding.soundfile.write(path, np.zeros(16000), 16000)
     with pytest.warns(UserWarning, match="1 of Speech Commands train were left out.*silent"):
-        loaded = load_splits(root, download=False)
+        loaded = load_splits(root, download=False, family="frontier")
     assert loaded.train.inputs["temporal"].shape == (20, 1024)
     assert loaded.train.labels["temporal"].shape == (20,)
+    assert loaded.raw["sound"].shape == (20, 16000)
+
+
+def test_the_frontier_keeps_its_raw_training_inputs_in_the_order_of_the_labels(of_family):
+    frontier = of_family["frontier"]
+    assert of_family["replica"].raw == {}
+    shapes = {kind: (raw.shape, raw.dtype) for kind, raw in frontier.raw.items()}
+    assert shapes == {
+        "digit": ((90, 32, 32), np.uint8),
+        "picture": ((90, 32, 32), np.uint8),
+        "sound": ((20, 16000), np.int16),
+    }
+    pictures = frontier.raw["picture"].reshape(90, 1024) / np.float32(255)
+    assert np.array_equal(pictures, frontier.train.inputs["spatial"])
+    assert np.array_equal(row_and_column_distances(frontier.raw["digit"]), frontier.train.inputs["relational"])
+    halves = loudest_half(frontier.raw["sound"] / np.float32(32767))
+    assert (
+        np.abs(halves - frontier.train.inputs["temporal"]).max() < 1e-3
+    )  # 16 bits, and a window that may move a sample
+    assert np.abs(frontier.raw["sound"]).max(1).tolist() == [32767] * 20
+
+
+def test_each_family_has_a_cache_of_its_own(tmp_path, monkeypatch):
+    root = copy_of_samples(tmp_path)
+    fingerprints = {family: load_splits(root, download=False, family=family).fingerprint for family in FAMILIES}
+    names = [folder.name.split("-") for folder in (root / "hetmoe-encoded").iterdir()]
+    assert sorted(family for family, _ in names) == sorted(FAMILIES)
+    assert len({key for _, key in names}) == 1
+    monkeypatch.setattr(data, "_encode_all", lambda *_: pytest.fail("encoded again"))
+    for family in FAMILIES:
+        assert load_splits(root, download=False, family=family).fingerprint == fingerprints[family]
 
 
 # Missing, damaged and dangerous files
@@ -358,3 +433,74 @@ def test_small_data_sets_are_drawn_in_rounds(loaded):
 def test_batch_size_must_be_a_multiple_of_four(loaded):
     with pytest.raises(ValueError, match="multiple of 4"):
         batches(loaded, batch_size=30)
+
+
+# Augmented batches
+
+
+OF_EACH = Composition(picture=9, sound=2, digit=3)
+
+
+def augmented(loaded, **changes) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    settings = {"seed": 42, "epoch": 0, "steps": 5, "of_each": OF_EACH, **changes}
+    return list(augmented_batches(loaded, statistics(loaded.train), **settings))
+
+
+@pytest.fixture
+def not_augmented(monkeypatch):
+    """Raw inputs as they are; sounds, which are kept as integers, with peak 1 again."""
+    monkeypatch.setattr(data, "augment_pictures", lambda raw, rng: raw)
+    monkeypatch.setattr(data, "augment_seconds", lambda raw, rng: raw / np.float32(32767))
+    monkeypatch.setattr(data, "augment_digits", lambda raw, rng: raw)
+
+
+def test_augmented_batches_are_a_pure_function_of_seed_and_epoch(frontier):
+    first = augmented(frontier)
+    assert same(augmented(frontier), first)
+    assert same(augmented(frontier, start=3), first[3:])
+    assert not same(augmented(frontier, seed=43), first)
+    assert not same(augmented(frontier, epoch=1), first)
+
+
+def test_the_composition_of_augmented_batches(frontier):
+    """A recording is two inputs, of the same label."""
+    for x, y, indices in augmented(frontier):
+        assert x.shape == (9 + 2 * 2 + 3, 1024) and x.dtype == np.float32 and y.dtype == indices.dtype == np.int64
+        assert np.isfinite(x).all()
+        assert [MODALITIES[i] for i in indices] == [
+            *["spatial"] * 9, *["temporal"] * 2, *["spectral"] * 2, *["relational"] * 3
+        ]  # fmt: skip
+        assert (y[9:11] == y[11:13]).all()
+
+
+@pytest.mark.usefixtures("not_augmented")
+def test_augmented_batches_are_encoded_and_standardised_as_what_is_tested(frontier):
+    """Without changes they are the training inputs, with their labels; sounds but for 16 bits."""
+    standard = statistics(frontier.train)
+    for x, y, indices in augmented(frontier, steps=3):
+        for row, label, modality in zip(x, y, (MODALITIES[i] for i in indices), strict=True):
+            known = standardise(frontier.train.inputs[modality], standard[modality])
+            distances = np.abs(known - row).mean(1)
+            nearest = distances.argmin()
+            assert frontier.train.labels[modality][nearest] == label
+            assert distances[nearest] <= (0.01 if modality in ("temporal", "spectral") else 0)
+
+
+@pytest.mark.usefixtures("not_augmented")
+def test_an_epoch_of_augmented_batches_holds_every_picture_once(frontier):
+    """90 pictures, nine in each of ten batches; of 20 recordings, two in each, too; of 90 digits 30."""
+    drawn = augmented(frontier, steps=10)
+    for modality, n in (("spatial", 90), ("temporal", 20), ("spectral", 20), ("relational", 30)):
+        rows = {row.tobytes() for x, _, i in drawn for row in x[i == MODALITIES.index(modality)]}
+        assert len(rows) == n
+
+
+def test_inputs_are_changed_anew_each_time_they_are_drawn(frontier):
+    rows = {e: {row.tobytes() for x, *_ in augmented(frontier, steps=10, epoch=e) for row in x} for e in (0, 1)}
+    assert not rows[0] & rows[1]
+
+
+def test_augmenting_leaves_the_raw_inputs_as_they_are(frontier):
+    before = {kind: raw.copy() for kind, raw in frontier.raw.items()}
+    augmented(frontier)
+    assert all(np.array_equal(frontier.raw[kind], raw) for kind, raw in before.items())

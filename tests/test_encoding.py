@@ -11,6 +11,7 @@ from hetmoe.encoding import (
     InputError,
     Statistics,
     encode_picture,
+    grey_picture,
     open_picture,
     open_recording,
     standardise,
@@ -27,6 +28,15 @@ def test_cifar_picture_is_its_own_grey_pixels(path):
 
 def test_grey_32_by_32_is_passed_unchanged():
     assert (encode_picture(Image.fromarray(gradient())) == gradient().ravel() / np.float32(255)).all()
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda p: p.stem)
+def test_a_picture_is_encoded_from_its_grey_pixels(path):
+    image = Image.open(path).convert("RGB").resize((50, 40))
+    grey = grey_picture(image)
+    assert grey.shape == (32, 32) and grey.dtype == np.uint8
+    assert (encode_picture(image) == grey.ravel() / np.float32(255)).all()
+    assert (grey_picture(Image.fromarray(gradient())) == gradient()).all()
 
 
 MODES = ["1", "L", "P", "RGB", "RGBA", "CMYK", "YCbCr", "HSV", "LAB", "I", "F", "LA", "PA", "RGBX", "RGBa", "La"]

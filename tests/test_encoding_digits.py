@@ -9,6 +9,7 @@ from hetmoe.encoding import (
     digit_grid,
     encode_digit,
     open_picture,
+    row_and_column_distances,
     row_distances,
 )
 from tests.media import DIGITS, assert_valid
@@ -133,3 +134,53 @@ def test_digits_of_every_mode(mode):
     image = Image.open(DIGITS[0])
     difference = digit_grid(image.convert(mode)).astype(int) - digit_grid(image)
     assert np.abs(difference).mean() < (20 if mode == "1" else 1)
+
+
+# The frontier family: distances between columns, too
+
+
+def test_row_and_column_distances_by_hand():
+    """As above: nine pixels in row 1, one in row 2. Column 0 has two pixels, 1 to 8 have one, the others none."""
+    grid = np.zeros((32, 32), np.uint8)
+    grid[1, :9] = 255
+    grid[2, 0] = 255
+    both = row_and_column_distances(grid)
+    assert both.dtype == np.float32 and both.shape == (1024,)
+    both = both.reshape(32, 32)
+    assert (both[0, 1], both[0, 2], both[1, 2], both[0, 9]) == (3, 1, np.float32(8**0.5), 0)  # rows: above the diagonal
+    assert (both[1, 0], both[9, 0], both[9, 1], both[2, 1]) == (1, np.float32(2**0.5), 1, 0)  # columns: below it
+    assert (both.diagonal() == 0).all()
+
+
+@pytest.mark.parametrize("grid", grids())
+def test_rows_are_above_the_diagonal_and_columns_below(grid):
+    both, rows = row_and_column_distances(grid).reshape(32, 32), row_distances(grid).reshape(32, 32)
+    columns = row_distances(grid.T).reshape(32, 32)
+    assert (np.triu(both) == np.triu(rows)).all()
+    assert (np.tril(both) == np.tril(columns)).all()
+
+
+@pytest.mark.parametrize("grid", grids())
+def test_which_changes_of_a_digit_the_columns_tell(grid):
+    """Inverted ink is still the same and a transposed digit the transposed matrix, bit for bit; a mirror image, which
+    the rows cannot tell, is another."""
+    expected = row_and_column_distances(grid)
+    assert (row_and_column_distances(255 - grid) == expected).all()
+    assert (row_and_column_distances(grid.T).reshape(32, 32) == expected.reshape(32, 32).T).all()
+    assert (row_and_column_distances(grid[:, ::-1]) != expected).any()
+    assert (row_distances(grid[:, ::-1]) == row_distances(grid)).all()
+
+
+@pytest.mark.parametrize("distances", [row_distances, row_and_column_distances])
+def test_many_digits_are_encoded_as_one_by_one(distances):
+    together = distances(np.stack(grids()))
+    assert (together == np.stack([distances(grid) for grid in grids()])).all()
+
+
+@pytest.mark.parametrize("path", DIGITS, ids=lambda p: p.stem)
+def test_a_digit_for_each_family(path):
+    image = Image.open(path)
+    assert (encode_digit(image) == encode_digit(image, "replica")).all()
+    assert (encode_digit(image, "replica") == row_distances(digit_grid(image))).all()
+    assert (encode_digit(image, "frontier") == row_and_column_distances(digit_grid(image))).all()
+    assert_valid(encode_digit(image, "frontier"), 0, 32**0.5)

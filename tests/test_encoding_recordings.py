@@ -3,11 +3,16 @@
 import numpy as np
 import pytest
 import soundfile
+from scipy import signal
+from torchaudio.functional import melscale_fbanks
 
 from hetmoe.encoding import (
+    MEL_BANDS,
     SAMPLE_RATE,
     InputError,
     encode_recording,
+    log_mel,
+    loudest_half,
     loudest_second,
     open_recording,
 )
@@ -207,3 +212,102 @@ def test_truncated_recordings_give_a_sentence_or_what_is_left():
             except InputError:
                 continue
             assert_valid(encoded["temporal"], -1.5, 1.5)
+
+
+# The frontier family: the loudest half second, and its log-mel spectrogram
+
+
+def seconds() -> np.ndarray:
+    """(6, 16000) float32: words, tones and noise as loudest_second leaves them."""
+    rng = np.random.default_rng(0)
+    made = [tone(200), tone(3000) * np.linspace(0, 1, 16000), rng.normal(size=16000), tone(90, seconds=0.1)]
+    words = [loudest_second(*open_recording(path)) for path in RECORDINGS[:2]]
+    return np.stack([*words, *(loudest_second(samples, SAMPLE_RATE) for samples in made)])
+
+
+@pytest.mark.parametrize("path", RECORDINGS, ids=lambda p: p.stem)
+def test_a_recording_for_each_family(path):
+    samples, rate = open_recording(path)
+    second = loudest_second(samples, rate)
+    frontier = encode_recording(samples, rate, "frontier")
+    assert list(frontier) == ["temporal", "spectral"]
+    assert_valid(frontier["temporal"], -1, 1)
+    assert_valid(frontier["spectral"], np.log(1e-3), np.log(1e5))
+    assert_same(frontier, {"temporal": loudest_half(second), "spectral": log_mel(second)})
+    assert_same(encode_recording(samples, rate), encode_recording(samples, rate, "replica"))
+
+
+def test_the_loudest_half_second_is_the_window_of_greatest_energy():
+    """By trying all 1025 windows of the second at 2048 Hz."""
+    for second in seconds():
+        slow = signal.resample_poly(second, 2048, 16000).astype(np.float64)
+        energies = [np.square(slow[start : start + 1024]).sum() for start in range(1025)]
+        half = slow[np.argmax(energies) :][:1024]
+        assert np.abs(loudest_half(second) - half / np.abs(half).max()).max() < 1e-6
+        assert np.abs(loudest_half(second)).max() == 1
+
+
+@pytest.mark.parametrize("start", [0, 3000, 8000])
+def test_what_is_loud_for_half_a_second_is_kept_whole(start):
+    """200 Hz are 100 cycles in half a second; the quiet tones before and after are left out."""
+    second = 0.02 * tone(50)
+    second[start : start + 8000] = tone(200, seconds=0.5)
+    spectrum = np.abs(np.fft.rfft(loudest_half(second.astype(np.float32))))
+    assert spectrum.argmax() == 100
+    assert np.delete(spectrum, range(95, 106)).max() < 0.02 * spectrum[100]
+
+
+def test_high_tones_do_not_fold_down_in_half_a_second():
+    """Of 2048 samples a second, 3 kHz would be 952 Hz."""
+    second = (tone(100) + tone(3000)).astype(np.float32)
+    spectrum = np.abs(np.fft.rfft(loudest_half(second)))
+    assert spectrum.argmax() == 50
+    assert np.delete(spectrum, range(45, 56)).max() < 0.02 * spectrum[50]
+
+
+def test_half_a_second_of_silence_is_silence():
+    assert (loudest_half(np.zeros(16000, np.float32)) == 0).all()
+
+
+@pytest.mark.parametrize("encode", [loudest_half, log_mel])
+def test_many_seconds_are_encoded_as_one_by_one_bit_for_bit(encode):
+    together, one_by_one = encode(seconds()), np.stack([encode(second) for second in seconds()])
+    assert together.dtype == one_by_one.dtype == np.float32
+    assert (together == one_by_one).all()
+    assert (encode(seconds().reshape(2, 3, 16000)) == one_by_one.reshape(2, 3, 1024)).all()
+
+
+def test_mel_bands_are_those_of_torchaudio():
+    expected = melscale_fbanks(513, 60.0, 7600.0, 32, 16000, norm=None, mel_scale="htk")
+    assert MEL_BANDS.dtype == np.float32
+    assert np.abs(MEL_BANDS - expected.numpy()).max() < 1e-5
+
+
+def test_a_tone_is_in_its_own_bands():
+    """1000 Hz are 1000 mel, and 60 and 7600 Hz 93 and 2787; of the 34 corners between, 82 mel apart, the twelfth is at
+    991 and the thirteenth at 1072: the tone is in the bands about these, number 10 and, by a tenth, 11, from 0."""
+    full = np.sin(2 * np.pi * 1000 * np.arange(16000) / 16000).astype(np.float32)
+    moments = log_mel(full).reshape(32, 32)[1:-1]
+    assert (np.argsort(moments, axis=1)[:, -2:] == [11, 10]).all()
+    # 1000 Hz are bin 64 of 15.625 Hz: a Hann window of sum 511.5 makes its magnitude 255.75, its neighbours' half.
+    power = np.zeros(513)
+    power[63:66] = np.square([255.75 / 2, 255.75, 255.75 / 2])
+    expected = np.log(1e-3 + power @ MEL_BANDS)
+    assert np.abs(moments[:, 9:13] - expected[9:13]).max() < 0.02
+    assert moments[:, :5].max() < moments[:, 10].min() - 10
+
+
+def test_a_moment_is_64_ms_about_every_32nd_ms():
+    """Of a tone from 400 to 600 ms hear those about 384 to 608 ms, 12 to 19; the others are silent."""
+    second = np.zeros(16000, np.float32)
+    second[6400:9600] = tone(500, seconds=0.2)
+    loud = (log_mel(second).reshape(32, 32) > np.log(np.float32(1e-3))).any(1)
+    assert np.flatnonzero(loud).tolist() == list(range(12, 20))
+    assert log_mel(np.zeros(16000, np.float32)) == pytest.approx(np.log(1e-3))
+
+
+def test_odd_recordings_for_the_frontier():
+    for samples in (np.array([0.0, 0.5, -0.5]), np.eye(1, 40_000, 20_000)[0], tone(7999), tone(3, seconds=5)):
+        encoded = encode_recording(samples, SAMPLE_RATE, "frontier")
+        assert_valid(encoded["temporal"], -1, 1)
+        assert_valid(encoded["spectral"], -7, 12)

@@ -9,7 +9,18 @@ from torch import Tensor, nn
 import training.baselines  # noqa: F401 - registers "resnet", which other tests may or may not have imported before
 from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import N_INPUTS
-from hetmoe.experts import EXPERTS, Expert, Relational, Spatial, Spectral, Temporal, register_expert, spectral_filter
+from hetmoe.experts import (
+    EXPERTS,
+    Expert,
+    Relational,
+    Spatial,
+    Spectral,
+    Spectral2D,
+    Temporal,
+    register_expert,
+    spectral_filter,
+    spectral_filter_2d,
+)
 from hetmoe.model import HetMoE
 
 every_expert = pytest.mark.parametrize("name", sorted(EXPERTS))
@@ -67,6 +78,14 @@ def test_one_input_alone_is_as_in_a_batch(name):
         alone = expert(x[i : i + 1])
         assert alone.shape == (1, 10)
         torch.testing.assert_close(alone[0], together[i], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted(set(EXPERTS) - {"resnet"}))  # whose last maps are 1x1 when it is this narrow
+def test_one_input_alone_is_learned_from(name):
+    """Of a batch, thresholded routing may ask an expert about one input only."""
+    output = build(name)(torch.randn(1, N_INPUTS))
+    output.square().sum().backward()
+    assert output.isfinite().all()
 
 
 @every_expert
@@ -268,6 +287,68 @@ def test_the_initial_filters_cover_the_frequencies_in_order():
     loudest = [int(expert.filtered(tones([k])).square().mean(-1).argmax()) for k in (0, 2, 8, 32, 128, 512)]
     assert loudest == sorted(set(loudest))
     assert (loudest[0], loudest[-1]) == (0, 15)
+
+
+# Spectral in two dimensions
+
+
+def waves(rows: int, columns: int) -> Tensor:
+    """(1, 32, 32) a cosine of that many cycles down and across."""
+    phase = rows * torch.arange(32)[:, None] + columns * torch.arange(32)
+    return torch.cos(2 * torch.pi * phase / 32)[None]
+
+
+def test_a_2d_filter_of_ones_is_the_identity():
+    x = torch.randn(3, 1, 32, 32)
+    y = spectral_filter_2d(x, torch.ones(2, 32, 17, dtype=torch.complex64))
+    assert y.shape == (3, 2, 32, 32)
+    torch.testing.assert_close(y, x.expand(-1, 2, -1, -1), rtol=0, atol=1e-5)
+
+
+def test_2d_filtering_is_circular_convolution_each_grid_with_its_own_filter():
+    """exp(-2 pi i (k s + l t) / N) moves a grid down by s and to the right by t, by the shift theorem."""
+    x = torch.randn(2, 3, 16, 16)
+    down, right = torch.tensor([0, 5, 1]), torch.tensor([0, 2, 9])
+    turns = down[:, None, None] * torch.arange(16)[:, None] + right[:, None, None] * torch.arange(9)
+    y = spectral_filter_2d(x, torch.exp(-2j * torch.pi * turns / 16))
+    moved = [x[:, i].roll((int(down[i]), int(right[i])), (1, 2)) for i in range(3)]
+    torch.testing.assert_close(y, torch.stack(moved, 1), rtol=0, atol=1e-4)
+
+
+@pytest.fixture
+def spectral_2d() -> Spectral2D:
+    expert = settled("spectral-2d")
+    assert isinstance(expert, Spectral2D)
+    return expert
+
+
+def test_the_2d_magnitude_response_is_the_gain_of_a_wave(spectral_2d):
+    assert spectral_2d.magnitude_response().shape == (2, 32, 17)
+    for rows, columns in ((0, 3), (4, 1), (-5, 7), (31, 2)):
+        filtered = spectral_2d.filters(waves(rows, columns)[None])[0]
+        gain = (filtered.square().mean((1, 2)) / waves(rows, columns).square().mean()).sqrt()
+        expected = spectral_2d.magnitude_response()[:, rows, columns]
+        torch.testing.assert_close(gain, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_2d_filter_deaf_to_a_wave_does_not_hear_it(spectral_2d):
+    wave, silence = 5 * waves(4, 3).view(1, N_INPUTS), spectral_2d(torch.zeros(1, N_INPUTS))
+    assert (spectral_2d(wave) - silence).abs().max() > 1e-2
+    with torch.no_grad():
+        spectral_2d.filters.response[:, 4, 3] = 0
+    torch.testing.assert_close(spectral_2d(wave), silence, rtol=0, atol=1e-4)
+
+
+def test_the_block_of_the_2d_spectral_expert_filters_at_half_the_size(spectral_2d):
+    seen: list[Tensor] = []
+    spectral_2d.block_filters.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    x = torch.randn(2, N_INPUTS)
+    before = spectral_2d(x)
+    assert seen[0].shape == (2, 6, 16, 16)
+    assert spectral_2d.features(x).shape == (2, 6 * 16)
+    with torch.no_grad():
+        spectral_2d.block_filters.response.mul_(-1)
+    assert (spectral_2d(x) - before).abs().max() > 1e-3
 
 
 # Spatial: local

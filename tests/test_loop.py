@@ -20,12 +20,13 @@ from hetmoe import checkpoint, routing
 from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import MODALITIES, standardise
 from hetmoe.model import HetMoE, MoEOutput
-from tests.tiny import STATISTICS, tiny_config, tiny_data, tiny_model
+from tests.tiny import STATISTICS, tiny_config, tiny_data, tiny_frontier_config, tiny_model
 from training import classification, loop
 from training.baselines import Oracle
 from training.classification import classification_task
-from training.data import Data, Split, statistics
-from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate, train
+from training.data import Composition, Data, Split, statistics
+from training.frontier import smoothed_cross_entropy
+from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate, rising_cosine, train
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -111,9 +112,11 @@ def test_it_learns(data, tmp_path):
 # Interrupted: resumes to the same weights, bit for bit
 
 
-def after_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object]) -> None:
+def after_batch(
+    monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], object], kind: str = "mixed_batches"
+) -> None:
     """`act` happens while the n-th batch from now on is being worked on."""
-    batches, count = classification.mixed_batches, 0
+    batches, count = getattr(classification, kind), 0
 
     def counted(*args: Any, **kwargs: Any) -> Iterator[Batch]:
         nonlocal count
@@ -123,7 +126,7 @@ def after_batch(monkeypatch: pytest.MonkeyPatch, n: int, act: Callable[[], objec
                 act()
             yield batch
 
-    monkeypatch.setattr(classification, "mixed_batches", counted)
+    monkeypatch.setattr(classification, kind, counted)
 
 
 def ctrl_c() -> None:
@@ -233,6 +236,70 @@ def test_training_in_a_thread_leaves_signals_alone(data, uninterrupted, tmp_path
     assert_same(result[0], uninterrupted)
 
 
+# The frontier family: Muon, thresholded routing, augmented batches
+
+
+FRONTIER = replace(RECIPE, learning_rate=4e-3, clip=2.0, warmup=0.25, muon_rate=2e-2, router_rate=2e-2)
+
+
+def frontier_run(data: Data, folder: Path, configuration: str = "heterogeneous") -> tuple[HetMoE, Progress]:
+    task = classification_task(
+        data,
+        statistics(data.train),
+        FRONTIER,
+        lambda: HetMoE(tiny_frontier_config(configuration)),
+        smoothed_cross_entropy,
+        Composition(picture=4, sound=1, digit=2),
+    )
+    return train(task, FRONTIER, seed=42, device=torch.device("cpu"), folder=folder, name="test")
+
+
+@pytest.fixture(scope="module")
+def frontier_data(tmp_path_factory) -> Data:
+    return tiny_data(tmp_path_factory.mktemp("frontier"), "frontier")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted_frontier(frontier_data, tmp_path_factory) -> tuple[HetMoE, Progress]:
+    return frontier_run(frontier_data, tmp_path_factory.mktemp("frontier") / "run")
+
+
+@pytest.mark.parametrize("step", [1, 6, 8])
+def test_ctrl_c_loses_nothing_of_a_frontier_run(frontier_data, uninterrupted_frontier, tmp_path, monkeypatch, step):
+    with monkeypatch.context() as patch:
+        after_batch(patch, step, ctrl_c, "augmented_batches")
+        with pytest.raises(KeyboardInterrupt):
+            frontier_run(frontier_data, tmp_path)
+    assert step_of(tmp_path) == step
+    assert_same(frontier_run(frontier_data, tmp_path), uninterrupted_frontier)
+
+
+def test_a_frontier_run_killed_goes_on_from_the_last_epoch(
+    frontier_data, uninterrupted_frontier, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patch:
+        after_batch(patch, 7, lambda: 1 / 0, "augmented_batches")
+        with pytest.raises(ZeroDivisionError):
+            frontier_run(frontier_data, tmp_path)
+    assert step_of(tmp_path) == 4
+    assert_same(frontier_run(frontier_data, tmp_path), uninterrupted_frontier)
+
+
+def test_a_frontier_run_depends_on_its_momentum(frontier_data, uninterrupted_frontier, tmp_path, monkeypatch):
+    """Resumed without the state of the optimiser, it would come to other weights."""
+    with monkeypatch.context() as patch:
+        after_batch(patch, 6, ctrl_c, "augmented_batches")
+        with pytest.raises(KeyboardInterrupt):
+            frontier_run(frontier_data, tmp_path)
+    metadata, tensors = checkpoint.read_tensors(tmp_path / "state.safetensors")
+    kept = {name: t for name, t in tensors.items() if not name.endswith("momentum_buffer")}
+    assert len(kept) < len(tensors)
+    checkpoint.write_tensors(tmp_path / "state.safetensors", kept, metadata)
+    resumed, _ = frontier_run(frontier_data, tmp_path)
+    pairs = zip(resumed.parameters(), uninterrupted_frontier[0].parameters(), strict=True)
+    assert any(not torch.equal(a, b) for a, b in pairs)
+
+
 # The recipe
 
 
@@ -242,9 +309,20 @@ def test_the_papers_recipe():
 
 def test_cosine_by_hand():
     """0.5 (1 + cos(pi t / T)): 1, (2 + √2) / 4, 1/2, (2 - √2) / 4, 0 at the quarters."""
-    values = [loop.cosine(1e-3, step, 100) for step in (0, 25, 50, 75, 100)]
+    values = [rising_cosine(step, 100, warmup=0) for step in (0, 25, 50, 75, 100)]
     quarter = math.sqrt(2) / 4
-    np.testing.assert_allclose(values, [1e-3, 1e-3 * (0.5 + quarter), 5e-4, 1e-3 * (0.5 - quarter), 0], atol=1e-15)
+    np.testing.assert_allclose(values, [1, 0.5 + quarter, 0.5, 0.5 - quarter, 0], atol=1e-15)
+
+
+def test_without_warm_up_the_rates_are_those_of_the_published_runs_bit_for_bit():
+    former = [1e-3 * 0.5 * (1 + math.cos(math.pi * step / 15_000)) for step in range(15_000)]
+    assert [1e-3 * rising_cosine(step, 15_000, Recipe().warmup) for step in range(15_000)] == former
+
+
+def test_warm_up_by_hand():
+    """8 of 100 steps: ninths up to 8/9, then the peak, half of it midway through the other 92, then nothing."""
+    values = [rising_cosine(step, 100, warmup=0.08) for step in (0, 1, 7, 8, 54, 100)]
+    np.testing.assert_allclose(values, [1 / 9, 2 / 9, 8 / 9, 1, 0.5, 0], atol=1e-15)
 
 
 def test_every_step_has_its_rate_and_a_clipped_gradient(data, tmp_path, monkeypatch):

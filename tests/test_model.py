@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from hetmoe.config import CONFIGURATIONS, ExpertConfig, ModelConfig, Routing, match_parameters
-from hetmoe.experts import FFN, Relational, Spectral
+from hetmoe.experts import FFN, Relational, Spectral, Spectral2D
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
-from hetmoe.routing import Router, entropy_loss, load_balance_loss
-from tests.tiny import tiny_config, tiny_model
+from hetmoe.routing import Router, SummaryRouter, entropy_loss, load_balance_loss
+from tests.tiny import tiny_config, tiny_frontier_config, tiny_model
 
 every_configuration = pytest.mark.parametrize("configuration", sorted(CONFIGURATIONS))
 
@@ -94,6 +94,104 @@ def test_one_expert_is_the_plain_network(expert):
     output = model(x)
     assert torch.equal(output.logits, model.experts[0](x))
     assert [loss.item() for loss in output.auxiliary_losses.values()] == [0, 0]
+
+
+# Thresholded routing: in training, an expert of weight 0 is not computed
+
+
+class Table(nn.Module):
+    """A router that says what it is told."""
+
+    def __init__(self, weights: list[list[float]]) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.tensor(weights))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.weights
+
+
+WEIGHTS = [[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [0.985, 0.015, 0, 0], [0.3, 0.3, 0.4, 0]]
+MIXED = [[1.0, 0, 0, 0], [0.5, 0.5, 0, 0], [1.0, 0, 0, 0], [0.3, 0.3, 0.4, 0]]
+ASKED = [[0, 1, 2, 3], [1, 3], [3], []]  # the rows of the batch that each expert is asked about
+
+
+def sparse(configuration: str = "heterogeneous", routing: Routing = "thresholded") -> HetMoE:
+    """In training mode, its router told WEIGHTS."""
+    torch.manual_seed(0)
+    model = HetMoE(replace(tiny_config(configuration), routing=routing))
+    model.router = Table(WEIGHTS)  # type: ignore[assignment] # a part that the type does not foresee
+    return model
+
+
+def listening(model: HetMoE) -> list[list[Tensor]]:
+    """What each expert is given, call by call."""
+    heard: list[list[Tensor]] = [[] for _ in model.experts]
+    for expert, inputs in zip(model.experts, heard, strict=True):
+        expert.register_forward_pre_hook(lambda _, arguments, inputs=inputs: inputs.append(arguments[0]))
+    return heard
+
+
+@pytest.mark.parametrize("configuration", ["heterogeneous", "homogeneous"])
+def test_in_training_an_expert_is_given_only_the_inputs_it_is_asked_about(configuration):
+    model, x = sparse(configuration), torch.randn(4, 1024)
+    heard = listening(model)
+    output = model(x)
+    assert [len(calls) for calls in heard] == [1, 1, 1, 0]
+    for calls, rows in zip(heard, ASKED, strict=True):
+        assert all(torch.equal(given, x[rows]) for given in calls)
+    torch.testing.assert_close(output.routing_weights, torch.tensor(MIXED))
+    for i, rows in enumerate(ASKED):
+        others = [row for row in range(4) if row not in rows]
+        assert not output.expert_logits[others, i].any()
+    assert output.auxiliary_losses == {}
+
+
+def test_the_mixture_is_that_of_all_experts_with_the_same_weights():
+    """For experts without batch normalisation, whose answers do not depend on the other inputs."""
+    model, x = sparse("homogeneous"), torch.randn(4, 1024)
+    dense = torch.stack([expert(x) for expert in model.experts], 1)
+    expected = torch.einsum("be,bec->bc", torch.tensor(MIXED), dense)
+    torch.testing.assert_close(model(x).logits, expected)
+    torch.testing.assert_close(model.eval()(x).logits, expected)
+
+
+@pytest.mark.parametrize("configuration", ["heterogeneous", "homogeneous"])
+def test_evaluation_computes_all_experts_for_all_inputs(configuration):
+    model, x = sparse(configuration).eval(), torch.randn(4, 1024)
+    heard = listening(model)
+    output = model(x)
+    assert all(len(calls) == 1 and torch.equal(calls[0], x) for calls in heard)
+    assert output.expert_logits.all()
+    torch.testing.assert_close(output.routing_weights, torch.tensor(MIXED))
+    torch.testing.assert_close(output.logits, torch.einsum("be,bec->bc", torch.tensor(MIXED), output.expert_logits))
+    assert output.auxiliary_losses == {}
+
+
+def test_what_learns_from_a_batch_is_what_was_asked():
+    model = sparse()
+    model(torch.randn(4, 1024)).logits.square().sum().backward()
+    for i, expert in enumerate(model.experts):
+        assert all((p.grad is not None) == bool(ASKED[i]) for p in expert.parameters()), i
+    weights = model.router.weights
+    assert isinstance(weights, nn.Parameter) and weights.grad is not None
+    assert (weights.grad.abs() > 1e-6).tolist() == [
+        [False] * 4,
+        [True, True, False, False],
+        [False] * 4,
+        [True] * 3 + [False],
+    ]
+
+
+def test_a_frontier_model_learns_and_answers():
+    torch.manual_seed(0)
+    model, x = HetMoE(tiny_frontier_config()), torch.randn(6, 1024)
+    assert isinstance(model.router, SummaryRouter)
+    output = model(x)
+    assert torch.equal(output.routing_weights, torch.full((6, 4), 1 / 4))
+    output.logits.square().sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+    assert model.eval()(x[:1]).logits.shape == (1, 10)
+    assert model(x).auxiliary_losses == {}
 
 
 # The controls' routing
@@ -197,6 +295,23 @@ def test_multiply_adds_of_fft_by_hand():
     products = 4 * 3 * 513
     assert expert.uncounted_multiply_adds() == transforms + products == 108_556
     assert count_multiply_adds(expert) == 108_556 + 3 * 64 * 5 + 5 * 10
+
+
+def test_multiply_adds_of_a_2d_fft_by_hand():
+    """5 N log2 N / 2 is 25,600 for 32x32 cells and 5,120 for 16x16: one transform of the input and an inverse for each
+    of two filters; then one and its inverse for each of six channels; 4 for a complex product."""
+    expert = Spectral2D(6, 5, 10)
+    transforms = 25_600 * (1 + 2) + 5_120 * (6 + 6)
+    products = 4 * 2 * 32 * 17 + 4 * 6 * 16 * 9
+    assert expert.uncounted_multiply_adds() == transforms + products == 146_048
+    convolutions = 16 * 16 * (2 * 4 * 6 + 6 * 12 + 12 * 6)
+    assert count_multiply_adds(expert) == transforms + products + convolutions + 6 * 16 * 5 + 5 * 10
+
+
+def test_the_cost_of_a_mixture_with_a_router_on_a_summary_by_hand():
+    """All experts count, though training may leave some out."""
+    config = ModelConfig((ExpertConfig("ffn", 6, 5),) * 4, router_hidden=7, routing="thresholded", router="summary")
+    assert count_multiply_adds(HetMoE(config)) == 4 * (1024 * 6 + 6 * 5 + 5 * 10) + (21 * 7 + 7 * 4) + 4 * 10
 
 
 def test_the_cost_of_a_mixture_without_a_router_by_hand():

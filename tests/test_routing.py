@@ -7,7 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from hetmoe.routing import Router, UniformRouter, entropy_loss, load_balance_loss, top_one
+from hetmoe.routing import (
+    Router,
+    SummaryRouter,
+    UniformRouter,
+    entropy_loss,
+    load_balance_loss,
+    summary,
+    thresholded,
+    top_one,
+)
 
 LOSSES = {"load_balance": load_balance_loss, "entropy": entropy_loss}
 every_loss = pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES.keys())
@@ -32,6 +41,97 @@ def test_routing_weights_are_positive_and_sum_to_one(batch, n_experts):
 def test_the_router_is_a_two_layer_mlp():
     parameters = sum(p.numel() for p in Router(16, 4).parameters())
     assert parameters == (1024 * 16 + 16) + (16 * 4 + 4)
+
+
+# The frontier's: on a summary, without small weights
+
+
+def grid(value: Callable[[int, int], float]) -> Tensor:
+    return torch.tensor([[value(row, column) for column in range(32)] for row in range(32)]).view(1, 1024)
+
+
+def test_summary_by_hand():
+    """Mean, log variance (0.01 is added to it), correlation with the right, the lower and the mirrored neighbour, 4x4
+    means. Of the 31 pairs in a row of an edge in the middle, 30 are alike and one is not."""
+    even, edge = grid(lambda row, column: 3.0), grid(lambda row, column: 2.0 * (column >= 16))
+    board = grid(lambda row, column: (-1.0) ** (row + column))
+    expected = [
+        [3, log(0.01), 0, 0, 0, *[3] * 16],
+        [1, log(1.01), 29 / 31 / 1.01, 1 / 1.01, 0, *[0, 0, 2, 2] * 4],
+        [0, log(1.01), -1 / 1.01, -1 / 1.01, 1 / 1.01, *[0] * 16],
+    ]
+    found = summary(torch.cat([even, edge, board]))
+    assert found.shape == (3, 21)
+    torch.testing.assert_close(found, torch.tensor(expected), rtol=1e-4, atol=1e-5)
+
+
+def test_a_summary_tells_rows_from_columns():
+    """Turned by a quarter, the edge correlates to the right as it did below, and its blocks are in rows."""
+    turned = summary(grid(lambda row, column: 2.0 * (row >= 16)))[0]
+    torch.testing.assert_close(turned[2:4], torch.tensor([1 / 1.01, 29 / 31 / 1.01]), rtol=1e-4, atol=0)
+    assert turned[5:].tolist() == [0] * 8 + [2] * 8
+
+
+def settled() -> SummaryRouter:
+    """In evaluation mode, no longer with equal weights."""
+    torch.manual_seed(0)
+    router = SummaryRouter(16, 4)
+    torch.nn.init.normal_(router.mlp[2].weight)  # type: ignore[arg-type] # a Linear's
+    router(2 * torch.randn(50, 1024) + 1)
+    return router.eval()
+
+
+def test_the_summary_router_is_small_and_begins_with_equal_weights():
+    router = SummaryRouter(16, 4)
+    assert sum(p.numel() for p in router.parameters()) == (21 * 16 + 16) + (16 * 4 + 4) == 420
+    assert torch.equal(router(torch.randn(7, 1024)), torch.full((7, 4), 1 / 4))
+
+
+@pytest.mark.parametrize("x", [torch.randn(5, 1024), torch.zeros(3, 1024), 1e4 * torch.randn(4, 1024)])
+def test_the_weights_of_the_summary_router(x):
+    weights = settled()(x)
+    assert weights.shape == (len(x), 4)
+    assert (weights >= 0).all()
+    torch.testing.assert_close(weights.sum(-1), torch.ones(len(x)))
+
+
+def test_the_summary_router_answers_one_input_alone_as_in_a_batch():
+    router, x = settled(), torch.randn(5, 1024)
+    torch.testing.assert_close(torch.cat([router(one[None]) for one in x]), router(x))
+    assert router(x).std(0).min() > 1e-3  # inputs differ in their weights
+
+
+def test_the_summary_is_normalised_over_the_batch():
+    router = settled().train()
+    torch.testing.assert_close(router.norm(summary(torch.randn(50, 1024))).mean(0), torch.zeros(21), rtol=0, atol=1e-5)
+
+
+def test_thresholded_by_hand():
+    """0.19 + 0.3 + 0.5 = 0.99; weights of 2 % are kept."""
+    table = torch.tensor([[0.5, 0.3, 0.19, 0.01], [0.01, 0.97, 0.01, 0.01], [0.25] * 4, [0.02, 0.02, 0.02, 0.94]])
+    kept = [[50 / 99, 30 / 99, 19 / 99, 0], [0, 1, 0, 0], [0.25] * 4, [0.02, 0.02, 0.02, 0.94]]
+    torch.testing.assert_close(thresholded(table), torch.tensor(kept))
+    assert (thresholded(table) == 0).sum(-1).tolist() == [1, 3, 0, 0]  # exactly 0: those experts are not computed
+
+
+def test_thresholded_rows_sum_to_one():
+    torch.manual_seed(0)
+    weights = thresholded((3 * torch.randn(1000, 4)).softmax(-1))
+    torch.testing.assert_close(weights.sum(-1), torch.ones(1000))
+    assert (weights == 0).any(0).all()
+    assert weights[weights > 0].min() >= 0.02
+
+
+def test_the_gradient_of_thresholded_weights_goes_through_the_kept_ones_alone():
+    """By hand: of y = sum_i k_i d_i / S over the kept k, the derivative is (d_i - y) / S, and 0 for the others."""
+    weights = torch.tensor([[0.5, 0.3, 0.19, 0.01]], requires_grad=True)
+    downstream = torch.tensor([[1.0, 2.0, 4.0, 1000.0]])
+    (thresholded(weights) * downstream).sum().backward()
+    y = (0.5 * 1 + 0.3 * 2 + 0.19 * 4) / 0.99
+    expected = [[(1 - y) / 0.99, (2 - y) / 0.99, (4 - y) / 0.99, 0]]
+    assert weights.grad is not None
+    torch.testing.assert_close(weights.grad, torch.tensor(expected))
+    assert weights.grad[0, 3] == 0
 
 
 # The controls' routing

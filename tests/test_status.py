@@ -100,12 +100,20 @@ def test_runs_that_are_not_in_the_grid_leave_a_gap(tmp_path):
 def test_the_command_shows_all_experiments_or_one(project, capsys):
     assert cli.main(["status"]) == 0
     out = capsys.readouterr().out
-    beginnings = ("realdata: 0 of 9 done", "controls: 0 of 54 done", "synthetic: 0 of", "synthetic long: 0 of")
+    beginnings = (
+        "realdata: 0 of 9 done",
+        "realdata: 0 of 12 done",
+        "controls: 0 of 54 done",
+        "synthetic: 0 of",
+        "synthetic long: 0 of",
+    )
     for line in beginnings:
         assert line in out
     assert "✓ done   ▶ running" in out
     assert cli.main(["status", "realdata"]) == 0
     assert "controls" not in capsys.readouterr().out
+    assert cli.main(["status", "frontier"]) == 0
+    assert "convolutional" in capsys.readouterr().out
 
 
 def test_a_foreign_results_file_is_said(project, capsys):

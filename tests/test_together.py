@@ -8,6 +8,7 @@ import json
 import shutil
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,15 @@ def test_in_single_precision_the_loss_is_the_same(tmp_path):
         assert losses == pytest.approx(alone, rel=1e-3)
 
 
+def test_with_warm_up_every_seed_comes_out_as_alone(tmp_path):
+    task, recipe = a_task(tiny_config("homogeneous")), replace(RECIPE, warmup=0.3)
+    folders = {seed: tmp_path / str(seed) for seed in SEEDS}
+    trained = train_together(task, recipe, folders, device=CPU, name="test")
+    for seed in SEEDS:
+        alone = train(task, recipe, seed=seed, device=CPU, folder=tmp_path / f"{seed} alone", name="test")
+        assert_close(trained[seed], alone)
+
+
 def test_the_seeds_differ(uninterrupted):
     first, second = (torch.cat([p.flatten() for p in model.parameters()]) for model, _ in uninterrupted.values())
     assert (first - second).abs().median() > 1e-3
@@ -267,6 +277,19 @@ def test_an_oracle_cannot_be_stacked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_thresholded_routing_cannot_be_stacked(tmp_path):
+    with pytest.raises(CannotStack, match="train it alone"):
+        together_in(tmp_path, a_task(with_routing("thresholded")))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_muon_cannot_be_stacked(tmp_path):
+    recipe, folders = replace(RECIPE, muon_rate=1e-2), {seed: tmp_path / str(seed) for seed in SEEDS}
+    with pytest.raises(CannotStack, match="Muon takes the kernels of one model; train it alone"):
+        train_together(a_task(tiny_config()), recipe, folders, device=CPU, name="test")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_groups_are_the_runs_that_differ_in_their_seed_alone():
     a, b, c = (Run("synthetic", "replica", *what) for what in (("x", "1", "1"), ("y", "1", "1"), ("x", "2", "1")))
     a2, c2 = a._replace(seed="2"), c._replace(seed="2")
@@ -328,4 +351,4 @@ def test_what_cannot_be_trained_together_goes_one_after_another_and_takes_no_oth
     assert [run.configuration for run in finished] == ["oracle"] * 2 + ["homogeneous"] * 2
     assert [(f.run.configuration, f.reason) for f in failed] == [("bad", "ValueError: 10 parameters are too few")] * 2
     assert asked[:40] == [("oracle", seed) for seed in SEEDS for _ in range(20)]
-    assert "oracle 1: one after another, for the oracle chooses an expert" in capsys.readouterr().err
+    assert "oracle 1: one after another, for its router chooses an expert" in capsys.readouterr().err

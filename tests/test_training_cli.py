@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,19 +16,20 @@ import numpy as np
 import pytest
 import torch
 
-from hetmoe.checkpoint import read_tensors
+from hetmoe.checkpoint import load_checkpoint, read_tensors
 from hetmoe.encoding import MODALITIES
 from hetmoe.inference import Predictor
 from hetmoe.model import count_multiply_adds, count_parameters
 from tests.tiny import copy_of_data
 from training import __main__ as cli
-from training import classification, encoding_choices, realdata
+from training import classification, encoding_choices, frontier, realdata
+from training.calibration import temperature
 from training.classification import BUDGET, SEEDS
-from training.data import LABELS, load_splits
+from training.data import LABELS, Composition, load_splits, statistics
 from training.grid import Failed, Settings
-from training.loop import Batch, Recipe
+from training.loop import Batch, Recipe, evaluate
 from training.plan import Plan
-from training.results import COLUMNS, CURVE_COLUMNS, Row, Run, read
+from training.results import COLUMNS, CURVE_COLUMNS, Row, Run, of_family, read, replace_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -117,6 +119,7 @@ def check_numbers(rows: list[Row], configuration: str, experts: tuple[str, ...])
 def check_checkpoint(path: Path, rows: list[Row], configuration: str, data_dir: Path) -> None:
     """The published file, loaded as anyone loads it, reproduces the table from whole test sets."""
     predictor = Predictor.load(path, "cpu")
+    assert predictor.checkpoint.family == "replica"
     data = load_splits(data_dir, download=False)
     for modality in MODALITIES:
         inputs, labels = data.test.inputs[modality], data.test.labels[modality]
@@ -136,11 +139,58 @@ def check_checkpoint(path: Path, rows: list[Row], configuration: str, data_dir: 
     assert provenance["data_fingerprint"] == data.fingerprint
     assert provenance["recipe"] == {
         "epochs": 1, "steps": 5, "batch_size": 16, "learning_rate": 1e-3, "weight_decay": 1e-4, "clip": 1.0,
+        "warmup": 0.0, "muon_rate": None, "router_rate": None,
     }  # fmt: skip
     assert {"commit", "versions", "date", "device"} <= set(provenance)
     for modality in MODALITIES:  # fault 1: statistics are those of the inputs before standardising
         assert checkpoint.statistics[modality].mean == pytest.approx(data.train.inputs[modality].mean(), abs=1e-4)
         assert checkpoint.statistics[modality].std == pytest.approx(data.train.inputs[modality].std(), rel=1e-4)
+
+
+def test_the_frontier_from_the_command_to_the_checkpoint(data_dir, tmp_path, monkeypatch, capsys):
+    """Beside results of the replica, which stay; again, it trains nothing and doubles nothing."""
+    monkeypatch.setattr(frontier, "QUICK", replace(frontier.QUICK, steps=3))
+    monkeypatch.setattr(frontier, "OF_EACH", Composition(picture=4, sound=1, digit=2))
+    output = tmp_path / "runs" / "quick"
+    results = output / "training" / "results" / "realdata.csv"
+    replica = Run("realdata", "replica", "heterogeneous", "223000", "42")
+    replace_run(results, replica, [{"modality": "all", "metric": "accuracy", "value": "0.25"}])
+    names = ("heterogeneous", "convolutional")
+    arguments = ["frontier", *command(data_dir, configurations=names)[1:]]
+    assert cli.main(arguments) == 0
+    printed = capsys.readouterr().out
+    assert "heterogeneous" in printed and "convolutional" in printed and "asked for: at least" in printed
+
+    rows = read(results, COLUMNS)
+    mine = of_family(rows, "frontier")
+    assert len(rows) == len(mine) + 1
+    runs = {tuple(row[column] for column in COLUMNS[:5]) for row in mine}
+    assert runs == {("realdata", "frontier", name, "223000", "42") for name in names}
+    data = load_splits(data_dir, download=False, family="frontier")
+    for name in names:
+        checkpoint = load_checkpoint(output / "weights" / f"frontier-{name}.safetensors")
+        assert checkpoint.family == "frontier"
+        assert checkpoint.model.config == frontier.CONFIGURATIONS[name]
+        assert checkpoint.statistics == statistics(data.train)
+        validation = evaluate(checkpoint.model, data.validation, checkpoint.statistics)
+        assert checkpoint.temperatures == {modality: temperature(e) for modality, e in validation.items()}
+        for modality, e in evaluate(checkpoint.model, data.test, checkpoint.statistics).items():
+            assert e.correct.mean() == value(mine, modality, "accuracy", name)
+        assert count_parameters(checkpoint.model) == value(mine, "all", "parameters", name)
+        assert value(mine, "all", "steps", name) == checkpoint.provenance["steps"] == 3
+        assert checkpoint.provenance["command"] == "python -m training frontier"
+        assert (checkpoint.provenance["family"], checkpoint.provenance["configuration"]) == ("frontier", name)
+        assert checkpoint.provenance["recipe"]["muon_rate"] == frontier.RECIPE.muon_rate
+        assert checkpoint.provenance["data_fingerprint"] == data.fingerprint
+    labels = frontier.CONFIGURATIONS["heterogeneous"].expert_labels()
+    for modality in MODALITIES:
+        weights = [value(mine, modality, f"routing_{expert}", "heterogeneous") for expert in labels]
+        assert sum(weights) == pytest.approx(1, abs=1e-5)
+    assert not list((output / "weights").glob("replica-*"))
+
+    monkeypatch.setattr(classification, "augmented_batches", lambda *_, **__: pytest.fail("trained again"))
+    assert cli.main(arguments) == 0
+    assert read(results, COLUMNS) == rows
 
 
 def check_curves(curves: list[Row]) -> None:

@@ -1,6 +1,7 @@
 """Models small enough for tests, and the tiny data folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,6 +12,7 @@ from hetmoe.encoding import MODALITIES, Family, Statistics
 from hetmoe.experts import EXPERTS
 from hetmoe.model import HetMoE
 from tests.media import SAMPLES
+from training import frontier
 from training.data import LABELS, Data, load_splits
 
 STATISTICS = {
@@ -25,6 +27,13 @@ def tiny_config(configuration: str = "heterogeneous", n_outputs: int = 10) -> Mo
     """The named configuration with narrow experts: about 20,000 parameters."""
     experts = [ExpertConfig(name, EXPERTS[name].width_step, 4) for name in CONFIGURATIONS[configuration]]
     return ModelConfig(tuple(experts), router_hidden=4, n_outputs=n_outputs)
+
+
+def tiny_frontier_config(configuration: str = "heterogeneous") -> ModelConfig:
+    """The frontier's configuration of that name with narrow experts."""
+    config = frontier.CONFIGURATIONS[configuration]
+    experts = [ExpertConfig(e.name, EXPERTS[e.name].width_step, 4) for e in config.experts]
+    return replace(config, experts=tuple(experts), router_hidden=4)
 
 
 def tiny_model(configuration: str = "heterogeneous", n_outputs: int = 10, seed: int = 0) -> HetMoE:
@@ -49,6 +58,6 @@ def copy_of_data(folder: Path) -> Path:
     return Path(shutil.copytree(SAMPLES / "data", folder / "data", ignore=ignore))
 
 
-def tiny_data(folder: Path) -> Data:
-    """The tiny data folder, encoded."""
-    return load_splits(copy_of_data(folder), download=False)
+def tiny_data(folder: Path, family: Family = "replica") -> Data:
+    """The tiny data folder, encoded for a family of models."""
+    return load_splits(copy_of_data(folder), download=False, family=family)
