@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from hetmoe import CONFIGURATIONS, EXPERTS, HetMoE, Prediction
+from training.report.comparison import Results
 from training.report.findings import summary
-from training.results import RESULTS, read
 
 ROOT = Path(__file__).parents[1]
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
@@ -45,7 +45,7 @@ def test_an_expert_of_ones_own() -> None:
 
 def test_headline_is_that_of_the_results() -> None:
     text = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    rows = read(RESULTS / "realdata.csv")
+    rows = Results.load().realdata
     for configuration in CONFIGURATIONS:
         accuracy = summary(rows, configuration)
         assert accuracy is not None
