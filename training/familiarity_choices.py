@@ -1,6 +1,6 @@
 """Familiarity choices: how the page can tell that an input is like nothing the models were trained on, measured.
 
-    python -m training.familiarity_choices --data-dir data        (a minute on one core)
+    python -m training.familiarity_choices replica --data-dir data        (a minute on one core; or: frontier)
 
 Every score is fitted on 5,000 training inputs, and its threshold set to 5 % false alarms on the validation inputs.
 Printed is the share of foreign inputs (training.foreign, the set to choose by) that it flags, for each configuration,
@@ -46,7 +46,7 @@ from scipy.special import logsumexp, softmax
 
 from hetmoe.checkpoint import load_checkpoint
 from hetmoe.config import CONFIGURATIONS
-from hetmoe.encoding import standardise
+from hetmoe.encoding import FAMILIES, standardise
 from hetmoe.familiarity import traits
 from hetmoe.inference import default_checkpoint
 from training.calibration import temperature
@@ -94,13 +94,15 @@ def scores(training: Inputs, validation: Inputs) -> dict[str, Score]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("family", choices=FAMILIES)
     parser.add_argument("--data-dir", type=Path)
-    root = data_folder(parser.parse_args().data_dir)
-    data = load_splits(root)
-    foreign = foreign_inputs(root, data, "validation")
+    options = parser.parse_args()
+    root = data_folder(options.data_dir)
+    data = load_splits(root, family=options.family)
+    foreign = foreign_inputs(root, data, "validation", options.family)
     foreign["temporal"]["known, offset"] = data.validation.inputs["temporal"] + np.float32(OFFSET)
     for configuration in CONFIGURATIONS:
-        checkpoint = load_checkpoint(default_checkpoint(configuration, "replica"))
+        checkpoint = load_checkpoint(default_checkpoint(configuration, options.family))
         training, validation = (
             evaluate(checkpoint.model, split, checkpoint.statistics, at_most=N_TRAINING)
             for split in (data.train, data.validation)
