@@ -75,7 +75,7 @@ def test_card_of_both_families(results: Results) -> None:
     assert "python -m training frontier --configurations convolutional --seeds 42\n" in text
     assert "| `frontier-heterogeneous.safetensors` | 1.50 | 1.50 | 1.50 | 1.50 |" in text
     assert text.count("10,564 training") == 1
-    assert "calibration error" not in text and "Not measured yet: `python -m training audit`" in text
+    assert "calibration error" not in text and "Calibration is not measured yet: `python -m training audit`." in text
     assert all(text.count(f"| `{name}` |") >= 2 for name in files)
     assert "$" not in text
 

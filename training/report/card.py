@@ -65,10 +65,7 @@ def card(results: Results, checkpoints: dict[str, Checkpoint]) -> str:
         fingerprints=", ".join(f"`{f[:16]}…`" for f in fingerprints),
         right=_right(rows),
         router=_router(_of(checkpoints, "replica")),
-        frontier=frontier_report(results.frontier),
-        frontier_right=_right(results.frontier),
-        calibration=calibration_table(results.audit) or "Not measured yet: `python -m training audit`.",
-        temperatures=_temperatures(_of(checkpoints, "frontier")),
+        frontier=_frontier(results, _of(checkpoints, "frontier")),
         provenance=_provenance(checkpoints),
     )
 
@@ -77,9 +74,19 @@ def _of(checkpoints: dict[str, Checkpoint], family: Family) -> dict[str, Checkpo
     return {name: c for name, c in checkpoints.items() if c.family == family}
 
 
+def _frontier(results: Results, checkpoints: dict[str, Checkpoint]) -> str:
+    parts = [frontier_report(results.frontier)]
+    if results.frontier:
+        parts.append(_right(results.frontier))
+    if checkpoints:
+        parts.append(calibration_table(results.audit) or "Calibration is not measured yet: `python -m training audit`.")
+        parts.append(_temperatures(checkpoints))
+    return "\n\n".join(parts)
+
+
 def _temperatures(checkpoints: dict[str, Checkpoint]) -> str:
     body = [[f"`{name}`", *(f"{c.temperatures[m]:.2f}" for m in MODALITIES)] for name, c in checkpoints.items()]
-    return table(["temperature of", *MODALITIES], body) if body else ""
+    return table(["temperature of", *MODALITIES], body)
 
 
 def _files(checkpoints: dict[str, Checkpoint]) -> str:
