@@ -42,9 +42,11 @@ QUANTILES = (5, 25, 50, 75, 95)  # per cent
 FALSE_ALARMS = 0.05
 CORNERS = 4  # of the page's tetrahedron: the experts of a model that is shown there
 DRAWN = 1600  # points of each modality: as many as there are recordings
-FOREIGN_BY: dict[Family, dict[str, str | None]] = {  # chosen in training.familiarity_choices
-    "frontier": {"spatial": "familiarity", "temporal": None, "spectral": "familiarity", "relational": "energy"},
-    "replica": {"spatial": "familiarity", "temporal": None, "spectral": "familiarity", "relational": "energy"},
+FOREIGN_BY: dict[str, str | None] = {  # chosen in training.familiarity_choices, for both families
+    "spatial": "familiarity",
+    "temporal": None,
+    "spectral": "familiarity",
+    "relational": "energy",
 }
 
 
@@ -82,7 +84,7 @@ def _family(family: Family, checkpoints: dict[str, Checkpoint], data_dir: Path |
                 "familiarity": _familiarity(modality, data, foreign[modality]),
                 "foreign_by": by,
             }
-            for modality, by in FOREIGN_BY[family].items()
+            for modality, by in FOREIGN_BY.items()
         },
         "models": {name: _model(checkpoint, data, foreign) for name, checkpoint in checkpoints.items()},
     }
