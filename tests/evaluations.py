@@ -10,6 +10,7 @@ from training.results import Row, Run
 
 EXPERTS = CONFIGURATIONS["heterogeneous"]
 CLASSES = ("cat", "dog")
+TEMPERATURE = 2.0  # odds of 9 to 1 become 3 to 1
 RUN = Run("realdata", "replica", "heterogeneous", "223000", "42")
 
 
@@ -31,4 +32,5 @@ def repeated(probabilities: list[float], right: int, wrong: int) -> Evaluation:
 def rows_of(e: Evaluation, **others: Evaluation) -> list[Row]:
     """The audit of a model with `e` for every modality that `others` does not name."""
     experts = EXPERTS[: e.routing_weights.shape[1]]
-    return audit({m: others.get(m, e) for m in MODALITIES}, experts, dict.fromkeys(MODALITIES, CLASSES))
+    evaluations = {m: others.get(m, e) for m in MODALITIES}
+    return audit(evaluations, experts, dict.fromkeys(MODALITIES, CLASSES), dict.fromkeys(MODALITIES, TEMPERATURE))

@@ -66,3 +66,18 @@ def control_rows(accuracy: Accuracy, seeds: Iterable[int] = CONTROL_SEEDS, witho
         beside |= {(m, f"wrong_where_right_{e}"): about(0.1, seed) for m in MODALITIES for e in HETEROGENEOUS}
         rows += rows_of(Run("controls", "replica", COMPLEMENTARITY, "223000", str(seed)), beside)
     return rows
+
+
+def frontier_rows(accuracy: Mapping[str, float], seeds: Mapping[str, tuple[int, ...]] | None = None) -> list[Row]:
+    """Configuration -> accuracy in every modality, varied a little by the seed; `seeds`: of some, other than three."""
+    rows = []
+    for c, value in accuracy.items():
+        for seed in (seeds or {}).get(c, CONTROL_SEEDS):
+            mine = about(value, c, seed)
+            values = {(m, "accuracy"): mine for m in (*MODALITIES, "all")}
+            values |= {("all", "parameters"): 223_000, ("all", "multiply_adds"): 9_000_000, ("all", "seconds"): 3_000}
+            if c == "heterogeneous":
+                values |= {(m, f"routing_{e}"): weight for m in MODALITIES for e, weight in ROUTING.items()}
+                values |= {(m, f"accuracy_without_{e}"): mine / 2 for m in MODALITIES for e in ROUTING}
+            rows += rows_of(Run("realdata", "frontier", c, "223000", str(seed)), values)
+    return rows

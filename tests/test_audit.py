@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hetmoe.checkpoint import Checkpoint, CheckpointError, save_checkpoint
-from hetmoe.encoding import MODALITIES
+from hetmoe.encoding import FAMILIES, MODALITIES, Family
 from hetmoe.model import HetMoE
 from tests.evaluations import CLASSES, EXPERTS, RUN, evaluation, repeated, rows_of
 from tests.tiny import copy_of_data, tiny_checkpoint, tiny_config
@@ -29,7 +29,7 @@ from training.audit.verdicts import (
     verdicts,
 )
 from training.loop import Evaluation
-from training.results import Row, read, replace_run
+from training.results import Row, of_family, read, replace_run
 
 pytestmark = pytest.mark.filterwarnings("ignore:In .* these are not the official files")
 
@@ -80,6 +80,16 @@ def test_a_calibrated_and_an_overconfident_model() -> None:
     assert (found.outcome, found.where, found.failed, found.candidates) == ("fail", "temporal", 1, 4)
 
 
+def test_the_temperature_calibrates_and_changes_nothing_else() -> None:
+    m = measured(repeated([0.9, 0.1], 300, 100))  # 0.9 sure, at TEMPERATURE 0.75, and right as often
+    assert m["ece"].value == pytest.approx(0.15)
+    assert m["calibrated_ece"].value == pytest.approx(0, abs=1e-6)
+    assert m["confidence"].value == pytest.approx(0.9)
+    calibrated = measured(repeated([0.9, 0.1], 240, 160))["calibrated_ece"]
+    assert calibrated.value == pytest.approx(0.15)
+    assert 0 <= calibrated.low <= calibrated.value <= calibrated.high
+
+
 def test_routing_entropy_is_between_0_and_ln_e() -> None:
     even = measured(evaluation([[0.6, 0.4]] * 2, [0, 1]))
     assert even["entropy"].value == pytest.approx(log(4), rel=1e-5)
@@ -94,7 +104,7 @@ def test_intervals_cover_as_often_as_they_say() -> None:
     for _ in range(60):
         right = int(generator.binomial(100, 0.7))
         e = repeated([0.9, 0.1], right, 100 - right)
-        m = measurements(audit({"spatial": e}, EXPERTS, {"spatial": CLASSES}))["spatial"]
+        m = measurements(audit({"spatial": e}, EXPERTS, {"spatial": CLASSES}, {"spatial": 1.0}))["spatial"]
         covered["accuracy"] += m["accuracy"].low <= 0.7 <= m["accuracy"].high
         covered["ece"] += m["ece"].low <= 0.2 <= m["ece"].high
     assert all(53 <= count < 60 for count in covered.values()), covered
@@ -113,8 +123,9 @@ def test_inputs_of_the_same_place_are_drawn_together() -> None:
     labels = [0] * 200
     first = evaluation([right] * 100 + [wrong] * 100, labels)
     opposite = evaluation([wrong] * 100 + [right] * 100, labels)
-    same = measurements(audit({"a": first, "b": first}, EXPERTS, {"a": CLASSES, "b": CLASSES}))["all"]
-    other = measurements(audit({"a": first, "b": opposite}, EXPERTS, {"a": CLASSES, "b": CLASSES}))["all"]
+    of = EXPERTS, {"a": CLASSES, "b": CLASSES}, {"a": 1.0, "b": 1.0}
+    same = measurements(audit({"a": first, "b": first}, *of))["all"]
+    other = measurements(audit({"a": first, "b": opposite}, *of))["all"]
     assert same["accuracy"].high - same["accuracy"].low == pytest.approx(2 * 1.96 * (0.25 / 200) ** 0.5, rel=0.1)
     assert other["accuracy"].low == other["accuracy"].high == 0.5  # what one loses the other gains
 
@@ -225,9 +236,9 @@ def data(tmp_path: Path) -> Path:
     return copy_of_data(tmp_path)
 
 
-def auditable(configuration: str = "heterogeneous") -> Checkpoint:
-    provenance = {"family": "replica", "configuration": configuration, "budget": 223_000, "seed": 42}
-    return replace(tiny_checkpoint(configuration), provenance=provenance)
+def auditable(configuration: str = "heterogeneous", family: Family = "replica") -> Checkpoint:
+    provenance = {"family": family, "configuration": configuration, "budget": 223_000, "seed": 42}
+    return replace(tiny_checkpoint(configuration, family=family), provenance=provenance)
 
 
 def test_command_audits_checkpoints(tmp_path: Path, data: Path) -> None:
@@ -240,6 +251,18 @@ def test_command_audits_checkpoints(tmp_path: Path, data: Path) -> None:
     assert {row["modality"] for row in rows} == {*MODALITIES, "all"}
     assert text == audit_table(rows)
     assert "| homogeneous: input | ffn 1 | ffn 2 | ffn 3 | ffn 4 |" in text
+
+
+def test_each_family_is_given_its_own_encodings(tmp_path: Path, data: Path) -> None:
+    paths = [tmp_path / f"{family}.safetensors" for family in FAMILIES]
+    for path, family in zip(paths, FAMILIES, strict=True):
+        save_checkpoint(path, auditable(family=family))
+    text = audit_command(paths, data, "cpu", tmp_path / "results")
+    assert "| frontier, heterogeneous: input |" in text
+    rows = read(tmp_path / "results" / "audit.csv")
+    losses = [{m: of["loss"].value for m, of in measurements(of_family(rows, f)).items()} for f in FAMILIES]
+    same = [m for m in MODALITIES if losses[0][m] == losses[1][m]]
+    assert same == ["spatial"]  # the same weights; but sound and digits are encoded otherwise
 
 
 def test_the_same_run_of_another_experiment_is_another_run(tmp_path: Path, data: Path) -> None:

@@ -18,6 +18,7 @@ def audited(folder: Path) -> list[Row]:
     for configuration, rows in (("heterogeneous", rows_of(good)), ("hybrid", rows_of(good, temporal=bad))):
         replace_run(folder / "audit.csv", RUN._replace(configuration=configuration), rows)
         replace_run(folder / "audit.csv", RUN._replace(configuration=configuration, seed="123"), rows_of(bad))
+        replace_run(folder / "audit.csv", RUN._replace(configuration=configuration, family="frontier"), rows_of(bad))
     return read(folder / "audit.csv")
 
 

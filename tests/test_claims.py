@@ -18,7 +18,7 @@ from training.report.questions import questions
 from training.report.realdata_claims import specialisation
 from training.results import Row, Run
 
-NOTHING = Results([], [], [], [], [], [], [])
+NOTHING = Results([], [], [], [], [], [], [], [])
 
 
 def wobble(seed: int) -> float:

@@ -86,7 +86,7 @@ def test_answer_has_every_models_outputs_for_one_encoding(kind: str) -> None:
         assert lane["labels"] == ["a", "b", "c", "d", "e", "f"]
         outputs = {"experts": ["spatial", "temporal"], "routing_weights": [0.25, 0.75]}
         outputs["expert_logits"] = [[9.0, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]
-        unknown = {"calibration": None, "foreign": None}
+        unknown = {"calibration": 1.0, "foreign": None}
         assert lane["models"] == {"hybrid": outputs | unknown, "homogeneous": outputs | unknown}
         for parrot in parrots.values():
             (given,) = parrot.given

@@ -1,4 +1,4 @@
-"""What the page knows of its answers: the file or a sentence, and calibration and foreign inputs in an answer."""
+"""What the page knows of its answers: the file or a sentence, and foreign inputs in an answer."""
 
 import json
 from base64 import b64encode
@@ -26,13 +26,17 @@ BY = {"spatial": "familiarity", "temporal": None, "spectral": "familiarity", "re
 
 
 def content() -> Content:
-    """As training.landscape writes it, of three test inputs and two experts. Usual is a grey of 0.5, off by 1 at most;
-    digits are foreign from an energy of -3 on."""
-    familiarity = {"mean": [0.5, log(FLOOR), log(FLOOR)], "precision": np.eye(3).tolist(), "threshold": 1.0}
+    """As training.landscape writes it, three of four test inputs drawn, and two experts. Usual is a grey of 0.5, off by
+    1 at most, or 2 in the replica; digits are foreign from an energy of -3 on."""
+    return {"families": {"frontier": of_family(1.0), "replica": of_family(2.0)}}
+
+
+def of_family(threshold: float) -> Content:
+    familiarity = {"mean": [0.5, log(FLOOR), log(FLOOR)], "precision": np.eye(3).tolist(), "threshold": threshold}
     return {
         "modalities": {
             m: {
-                "n": {"test": 3},
+                "n": {"test": 4},
                 "familiarity": familiarity | {"flagged": {"test": 0.05, "noise": 1.0}},
                 "foreign_by": BY[m],
             }
@@ -45,7 +49,6 @@ def content() -> Content:
                     m: {
                         "routing": b64encode(bytes([255, 0, 51, 204, 0, 255])).decode(),
                         "mean_routing": [0.4, 0.6],
-                        "temperature": 2.0,
                         "energy": {"threshold": -3.0, "flagged": {"test": 0.06}},
                     }
                     for m in MODALITIES
@@ -68,10 +71,14 @@ def prediction(modality: str, encoding: np.ndarray, logits: list[float]) -> Pred
 def test_the_panel_gets_what_it_draws(tmp_path: Path) -> None:
     landscape = read(tmp_path, content())
     assert landscape.message is None
-    assert list(landscape.shown) == ["hybrid"]
-    assert landscape.shown["hybrid"]["experts"] == ["spatial", "temporal"]
-    shown = landscape.shown["hybrid"]["modalities"]
+    assert {family: list(of) for family, of in landscape.shown.items()} == {
+        "frontier": ["hybrid"],
+        "replica": ["hybrid"],
+    }
+    assert landscape.shown["frontier"]["hybrid"]["experts"] == ["spatial", "temporal"]
+    shown = landscape.shown["frontier"]["hybrid"]["modalities"]
     assert shown["spatial"]["mean"] == [0.4, 0.6]
+    assert shown["spatial"]["n"] == 4
     assert shown["spatial"]["flagged"] == {"test": 0.05, "noise": 1.0}
     assert shown["relational"]["flagged"] == {"test": 0.06}
     assert shown["temporal"]["flagged"] is None
@@ -82,21 +89,19 @@ def test_each_modality_is_judged_by_its_own_score(tmp_path: Path) -> None:
     grey, white = np.full(1024, 0.5, np.float32), np.full(1024, 2, np.float32)  # at a distance of 0 and 1.5² of mean
     weak, strong = [0.0, 0.0], [5.0, 0.0]  # energies of -ln 2 and about -5
 
-    def foreign(modality: str, encoding: np.ndarray, logits: list[float]) -> bool | None:
-        judged = landscape.judge("hybrid", prediction(modality, encoding, logits))
-        assert judged["calibration"] == 2
-        found: bool | None = judged["foreign"]
-        return found
+    def foreign(modality: str, encoding: np.ndarray, logits: list[float], family: str = "frontier") -> bool | None:
+        return landscape.judge(family, "hybrid", prediction(modality, encoding, logits))["foreign"]
 
     for modality in ("spatial", "spectral"):
         assert foreign(modality, grey, weak) is False
         assert foreign(modality, white, strong) is True
+        assert foreign(modality, white, strong, "replica") is True
+        assert foreign(modality, np.full(1024, 1.75, np.float32), strong, "replica") is False
     assert foreign("relational", grey, weak) is True
     assert foreign("relational", white, strong) is False
     assert foreign("temporal", white, weak) is None
-    nothing = {"calibration": None, "foreign": None}
-    assert landscape.judge("another", prediction("spatial", white, weak)) == nothing
-    assert Landscape().judge("hybrid", prediction("spatial", white, weak)) == nothing
+    assert landscape.judge("frontier", "another", prediction("spatial", white, weak)) == {"foreign": None}
+    assert Landscape().judge("frontier", "hybrid", prediction("spatial", white, weak)) == {"foreign": None}
 
 
 def test_without_the_file_says_which_command_makes_it(tmp_path: Path) -> None:
@@ -107,7 +112,7 @@ def test_without_the_file_says_which_command_makes_it(tmp_path: Path) -> None:
 
 def without(key: str) -> Callable[[Content], object]:
     def damage(what: Content) -> Content:
-        del what["models"]["hybrid"]["modalities"]["relational"][key]
+        del what["families"]["replica"]["models"]["hybrid"]["modalities"]["relational"][key]
         return what
 
     return damage
@@ -115,7 +120,15 @@ def without(key: str) -> Callable[[Content], object]:
 
 def with_(**keys: object) -> Callable[[Content], object]:
     def damage(what: Content) -> Content:
-        what["models"]["hybrid"]["modalities"]["spatial"] |= keys
+        what["families"]["replica"]["models"]["hybrid"]["modalities"]["spatial"] |= keys
+        return what
+
+    return damage
+
+
+def family_with(**keys: object) -> Callable[[Content], object]:
+    def damage(what: Content) -> Content:
+        what["families"]["frontier"] |= keys
         return what
 
     return damage
@@ -125,13 +138,11 @@ def with_(**keys: object) -> Callable[[Content], object]:
     "damage",
     [
         lambda what: [what],
-        lambda what: {"modalities": what["modalities"]},
-        lambda what: what | {"models": {"hybrid": 3}},
-        lambda what: what | {"modalities": {m: of for m, of in what["modalities"].items() if m != "spectral"}},
-        lambda what: what | {"modalities": {m: of | {"foreign_by": "taste"} for m, of in what["modalities"].items()}},
-        without("temperature"),
+        lambda what: what["families"]["replica"],
+        family_with(models={"hybrid": 3}),
+        family_with(modalities={m: of for m, of in of_family(1.0)["modalities"].items() if m != "spectral"}),
+        family_with(modalities={m: of | {"foreign_by": "taste"} for m, of in of_family(1.0)["modalities"].items()}),
         without("energy"),
-        with_(temperature="warm"),
         with_(routing="not base64!"),
         with_(routing=b64encode(bytes(5)).decode()),
         with_(mean_routing=None),
@@ -158,8 +169,7 @@ def test_an_answer_says_what_is_known_of_it_and_of_its_variation(tmp_path: Path)
     shown = answer({"hybrid": Parrot(), "other": Parrot()}, "digit", given, landscape)  # type: ignore[dict-item]
     for lane in (*shown["inputs"], *shown["variation"]["inputs"]):
         known, unknown = lane["models"]["hybrid"], lane["models"]["other"]
-        assert (known["calibration"], known["foreign"]) == (2.0, False)  # the parrot's energy is about -7
-        assert (unknown["calibration"], unknown["foreign"]) == (None, None)
+        assert (known["foreign"], unknown["foreign"]) == (False, None)  # the parrot's energy is about -7
 
 
 def test_the_published_file_tells_noise_from_a_picture(tmp_path: Path) -> None:
@@ -167,5 +177,6 @@ def test_the_published_file_tells_noise_from_a_picture(tmp_path: Path) -> None:
     predictor = Predictor(tiny_checkpoint(), choose_device("cpu"))
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)).save(tmp_path / "noise.png")
     for path, foreign in ((tmp_path / "noise.png", True), (next(SAMPLES.glob("cifar10-*.png")), False)):
-        for configuration in ("heterogeneous", "hybrid", "homogeneous"):
-            assert landscape.judge(configuration, predictor.picture(path))["foreign"] is foreign
+        for family, of in landscape.shown.items():
+            for configuration in of:
+                assert landscape.judge(family, configuration, predictor.picture(path))["foreign"] is foreign

@@ -1,26 +1,28 @@
-"""Where inputs lie: the quantised routing, the calibration, and what is flagged as foreign."""
+"""Where inputs lie: the quantised routing, and what is flagged as foreign."""
 
 import json
 from base64 import b64decode
 from dataclasses import replace
 from math import log
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from hetmoe.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
-from hetmoe.config import CONFIGURATIONS
-from hetmoe.encoding import MODALITIES, N_INPUTS
+from hetmoe.config import ModelConfig
+from hetmoe.encoding import FAMILIES, MODALITIES, N_INPUTS, Family
 from hetmoe.familiarity import Usual, distance, unfamiliarity
 from hetmoe.inference import Predictor, choose_device
+from hetmoe.model import HetMoE
 from tests.evaluations import repeated
 from tests.media import SAMPLES
 from tests.tiny import copy_of_data, tiny_checkpoint
 from training import foreign
 from training.calibration import cooled, temperature
-from training.data import LABELS, Data, load_splits
+from training.data import Data, load_splits
 from training.foreign import foreign_inputs, scribble, tone
 from training.landscape import energy, landscape_command
 from training.loop import evaluate
@@ -46,10 +48,10 @@ def few_foreign_inputs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(foreign, "N", 10)
 
 
-def save(folder: Path, configuration: str, seed: int = 0) -> Path:
-    checkpoint = tiny_checkpoint(configuration, seed)
+def save(folder: Path, configuration: str, seed: int = 0, family: Family = "replica") -> Path:
+    checkpoint = tiny_checkpoint(configuration, seed, family)
     provenance = {"configuration": configuration, "commit": "abc", "seed": seed}
-    path = folder / f"replica-{configuration}-{seed}.safetensors"
+    path = folder / f"{family}-{configuration}-{seed}.safetensors"
     save_checkpoint(path, replace(checkpoint, provenance=provenance))
     return path
 
@@ -71,11 +73,27 @@ def test_temperature_makes_confidence_what_it_is_worth() -> None:
     assert temperature(repeated([0.6, 0.4], 300, 100)) == pytest.approx(log(1.5) / log(3), rel=1e-3)  # too modest
 
 
-def test_the_file_says_what_the_models_say(tmp_path: Path, data_dir: Path, data: Data) -> None:
-    paths = {name: save(tmp_path / "weights", name) for name in ("heterogeneous", "homogeneous")}
-    file = landscape_command(tmp_path / "weights", data_dir, "cpu", tmp_path / "results")
+def test_the_file_says_what_the_models_say(tmp_path: Path, data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.landscape.DRAWN", 7)
+    weights = tmp_path / "weights"
+    paths = {f: {c: save(weights, c, family=f) for c in ("heterogeneous", "homogeneous")} for f in FAMILIES}
+    one_expert = tiny_checkpoint("homogeneous", family="frontier")
+    config = ModelConfig(one_expert.model.config.experts[:1], routing="uniform")
+    provenance = {"configuration": "convolutional", "commit": "abc", "seed": 0}
+    save_checkpoint(weights / "one.safetensors", replace(one_expert, model=HetMoE(config), provenance=provenance))
+    file = landscape_command(weights, data_dir, "cpu", tmp_path / "results")
     assert file == tmp_path / "results" / "landscape.json"
-    content = json.loads(file.read_text(encoding="utf-8"))
+    families = json.loads(file.read_text(encoding="utf-8"))["families"]
+    assert set(families) == set(FAMILIES)
+    for family in FAMILIES:
+        check(families[family], paths[family], load_splits(data_dir, download=False, family=family))
+    foreign = [families[family]["modalities"]["spectral"]["familiarity"]["mean"] for family in FAMILIES]
+    assert foreign[0] != foreign[1]
+
+
+def check(content: dict[str, Any], paths: dict[str, Path], data: Data) -> None:
+    """One family's part of the file."""
+    assert set(content["models"]) == set(paths)
     assert content["models"]["homogeneous"]["experts"] == ["ffn 1", "ffn 2", "ffn 3", "ffn 4"]
     assert content["models"]["homogeneous"]["provenance"] == {"commit": "abc", "seed": 0}
     for name, path in paths.items():
@@ -84,17 +102,15 @@ def test_the_file_says_what_the_models_say(tmp_path: Path, data_dir: Path, data:
         validation = evaluate(checkpoint.model, data.validation, checkpoint.statistics)
         for modality, of in content["models"][name]["modalities"].items():
             shared, e = content["modalities"][modality], test[modality]
-            assert shared["labels"] == list(LABELS[modality])
             assert shared["n"] == {"test": len(e.labels), "validation": len(validation[modality].labels)}
-            assert (numbers(shared["true"]) == e.labels).all()
             usual = Usual(*(np.array(shared["familiarity"][key]) for key in ("mean", "precision")))
             flagged = distance(data.test.inputs[modality], usual) > shared["familiarity"]["threshold"]
             assert shared["familiarity"]["flagged"]["test"] == pytest.approx(flagged.mean(), abs=1e-4)
-            assert ((numbers(of["predicted"]) == e.labels) == e.correct).all()
-            routing = numbers(of["routing"]).reshape(len(e.labels), 4) / 255
-            assert np.abs(routing - e.routing_weights).max() <= 0.5 / 255 + 1e-6
+            n = len(e.labels)
+            drawn = [k * n // 7 for k in range(7)] if n > 7 else list(range(n))
+            routing = numbers(of["routing"]).reshape(len(drawn), 4) / 255
+            assert np.abs(routing - e.routing_weights[drawn]).max() <= 0.5 / 255 + 1e-6
             assert of["mean_routing"] == pytest.approx(e.routing_weights.mean(0), rel=1e-4)
-            assert cooled(validation[modality], of["temperature"]).loss <= validation[modality].loss + 1e-6
             median = np.median(energy(validation[modality].logits))
             assert of["energy"]["quantiles"]["50"] == pytest.approx(median, rel=1e-4)
             threshold = of["energy"]["threshold"]
@@ -103,8 +119,9 @@ def test_the_file_says_what_the_models_say(tmp_path: Path, data_dir: Path, data:
 
 
 def test_foreign_inputs_are_encoded_and_the_halves_differ(data_dir: Path, data: Data) -> None:
-    halves = {split: foreign_inputs(data_dir, data, split) for split in ("validation", "test")}
-    again = foreign_inputs(data_dir, data, "test")
+    halves = {split: foreign_inputs(data_dir, data, split, "replica") for split in ("validation", "test")}
+    again = foreign_inputs(data_dir, data, "test", "replica")
+    frontier = foreign_inputs(data_dir, data, "test", "frontier")
     assert set(halves["test"]) == set(MODALITIES)
     assert set(halves["test"]["temporal"]) == {
         "white noise",
@@ -116,6 +133,8 @@ def test_foreign_inputs_are_encoded_and_the_halves_differ(data_dir: Path, data: 
             assert x.shape == (len(x), N_INPUTS) and x.dtype == np.float32 and len(x)
             assert np.isfinite(x).all()
             assert (x == again[modality][kind]).all()
+            assert frontier[modality][kind].shape == x.shape
+            assert (frontier[modality][kind] == x).all() == (modality == "spatial")
             if kind not in ("one grey", "letters", "chords"):
                 assert not np.array_equal(x, halves["validation"][modality][kind])
     shuffled, pictures = halves["test"]["spatial"]["shuffled pixels"], data.test.inputs["spatial"]
@@ -131,7 +150,10 @@ def test_other_words_are_none_of_the_ten(tmp_path: Path) -> None:
         for i, path in enumerate(sorted((words / "go").glob("*.wav"))):
             (words / word / f"{word}{i}.wav").write_bytes(path.read_bytes())
     data = load_splits(folder, download=False)
-    found = {split: foreign_inputs(folder, data, split)["spectral"]["other words"] for split in ("validation", "test")}
+    found = {
+        split: foreign_inputs(folder, data, split, "replica")["spectral"]["other words"]
+        for split in ("validation", "test")
+    }
     n = len(list((words / "go").glob("*.wav")))
     assert len(found["validation"]) == len(found["test"]) == n  # two words, two halves
 
@@ -162,25 +184,26 @@ def test_what_does_not_fit_is_refused_before_anything_is_measured(tmp_path: Path
 
 
 def test_published_landscape_is_of_the_published_checkpoints() -> None:
-    content = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))
-    assert set(content["models"]) == set(CONFIGURATIONS)
-    for modality, of in content["modalities"].items():
-        assert of["familiarity"]["threshold"] == of["familiarity"]["quantiles"]["95"] > 3
-        assert 0.02 < of["familiarity"]["flagged"]["test"] < 0.1, modality
-    for name, model in content["models"].items():
-        checkpoint = load_checkpoint(ROOT / "weights" / f"replica-{name}.safetensors")
-        assert model["provenance"] == {key: checkpoint.provenance[key] for key in ("commit", "seed")}
-        assert tuple(model["experts"]) == checkpoint.model.config.expert_labels()
-        for modality, of in model["modalities"].items():
-            n = content["modalities"][modality]["n"]["test"]
-            right = numbers(of["predicted"]) == numbers(content["modalities"][modality]["true"])
-            assert right.mean() == pytest.approx(checkpoint.metrics[f"test/{modality}/accuracy"], abs=2 / n)
-            assert numbers(of["routing"]).reshape(n, 4).mean(0) / 255 == pytest.approx(of["mean_routing"], abs=2e-3)
-            assert of["energy"]["flagged"]["test"] < 0.1
+    families = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))["families"]
+    assert len(json.dumps(families)) < 400_000  # the page sends most of it
+    for family, content in families.items():
+        for modality, of in content["modalities"].items():
+            assert of["familiarity"]["threshold"] == of["familiarity"]["quantiles"]["95"] > 3
+            assert 0.02 < of["familiarity"]["flagged"]["test"] < 0.1, modality
+        for name, model in content["models"].items():
+            checkpoint = load_checkpoint(ROOT / "weights" / f"{family}-{name}.safetensors")
+            assert model["provenance"] == {key: checkpoint.provenance[key] for key in ("commit", "seed")}
+            assert tuple(model["experts"]) == checkpoint.model.config.expert_labels()
+            for modality, of in model["modalities"].items():
+                mean = [checkpoint.metrics[f"test/{modality}/routing_{expert}"] for expert in model["experts"]]
+                assert of["mean_routing"] == pytest.approx(mean, abs=1e-4)
+                assert numbers(of["routing"]).reshape(-1, 4).mean(0) / 255 == pytest.approx(mean, abs=0.02)
+                assert of["energy"]["flagged"]["test"] < 0.1
 
 
 def test_the_page_can_tell_noise_and_digits_from_pictures() -> None:
-    content = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))["modalities"]["spatial"]
+    families = json.loads((RESULTS / "landscape.json").read_text(encoding="utf-8"))["families"]
+    content = families["replica"]["modalities"]["spatial"]
     familiarity = content["familiarity"]
     usual = Usual(np.array(familiarity["mean"]), np.array(familiarity["precision"]))
     predictor = Predictor(tiny_checkpoint(), choose_device("cpu"))

@@ -88,7 +88,7 @@ def test_errors_of_a_budget_are_its_own(text: str) -> None:
 
 
 def test_no_results() -> None:
-    nothing = report(Results([], [], [], [], [], [], []))
+    nothing = report(Results([], [], [], [], [], [], [], []))
     assert "**holds**" not in nothing
     assert "nan" not in nothing
 

@@ -30,6 +30,7 @@ from training.grid import (
 from training.landscape import landscape_command
 from training.plan import MakePlan, execute
 from training.report.card import write_card
+from training.report.comparison import Results
 from training.report.document import write_report
 from training.report.frontier_tables import frontier_report
 from training.report.realdata_tables import realdata_report
@@ -242,9 +243,9 @@ def run_status(options: argparse.Namespace) -> int:
 
 def run_report(options: argparse.Namespace) -> int:
     results = options.output / "training" / "results"
-    rows = of_family(read(results / "realdata.csv"), "replica")
-    print(f"wrote {write_card(rows, options.output / 'weights')}", file=sys.stderr)
-    print(realdata_report(rows))
+    found = Results.load(results)
+    print(f"wrote {write_card(found, options.output / 'weights')}", file=sys.stderr)
+    print(realdata_report(found.realdata), frontier_report(found.frontier), sep="\n\n")
     for path in [*write_report(results), *write_figures(results, results / "figures")]:
         print(f"wrote {path}", file=sys.stderr)
     return 0

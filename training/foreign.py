@@ -13,6 +13,7 @@ from scipy.interpolate import CubicSpline
 from hetmoe.encoding import (
     SAMPLE_RATE,
     SIDE,
+    Family,
     InputError,
     encode_digit,
     encode_picture,
@@ -29,10 +30,10 @@ LETTERS = "ABCDEFGHJKMNPQRTUVWXY"  # I, L, O, S and Z could be digits
 Foreign = dict[str, dict[str, np.ndarray]]  # modality -> kind -> (n, 1024) float32, encoded, not standardised
 
 
-def foreign_inputs(root: Path, data: Data, split: str) -> Foreign:
-    """The foreign inputs of every modality, up to 500 of each kind, the same every time.
+def foreign_inputs(root: Path, data: Data, split: str, family: Family) -> Foreign:
+    """The foreign inputs of every modality, up to 500 of each kind, the same every time, encoded for a family.
 
-    root: the data folder that `data` was encoded from; split: "validation" or "test"
+    root: the data folder that `data` was encoded from, for the same family; split: "validation" or "test"
     What an encoding refuses (a picture in which it finds no digit) is left out, and so are the words if there are none
     but the ten. Raises DataError if MNIST is damaged.
     """
@@ -48,8 +49,8 @@ def foreign_inputs(root: Path, data: Data, split: str) -> Foreign:
             "shuffled pixels": generator.permuted(pictures, axis=1),
         },
         "relational": {
-            "CIFAR-10 pictures": _digits([_picture(x) for x in pictures]),
-            "scribbles": _digits([scribble(generator) for _ in range(N)]),
+            "CIFAR-10 pictures": _digits([_picture(x) for x in pictures], family),
+            "scribbles": _digits([scribble(generator) for _ in range(N)], family),
         },
         "temporal": {},
         "spectral": {},
@@ -62,10 +63,10 @@ def foreign_inputs(root: Path, data: Data, split: str) -> Foreign:
     if split == "test":
         letters = [letter(generator) for _ in range(N)]
         foreign["spatial"]["letters"] = np.stack([encode_picture(image) for image in letters])
-        foreign["relational"]["letters"] = _digits(letters)
+        foreign["relational"]["letters"] = _digits(letters, family)
         recordings["chords"] = [chord(generator) for _ in range(N)]
     for kind, samples in recordings.items():
-        encoded = [encode_recording(one, SAMPLE_RATE) for one in samples]
+        encoded = [encode_recording(one, SAMPLE_RATE, family) for one in samples]
         for modality in encoded[0] if encoded else ():
             foreign[modality][kind] = np.stack([one[modality] for one in encoded])
     return foreign
@@ -109,11 +110,11 @@ def _picture(x: np.ndarray) -> Image.Image:
     return Image.fromarray(np.rint(255 * x).astype(np.uint8).reshape(SIDE, SIDE))
 
 
-def _digits(images: list[Image.Image]) -> np.ndarray:
+def _digits(images: list[Image.Image], family: Family) -> np.ndarray:
     encoded = []
     for image in images:
         try:
-            encoded.append(encode_digit(image))
+            encoded.append(encode_digit(image, family))
         except InputError:  # the page says so itself, without a model
             continue
     return np.stack(encoded)

@@ -44,7 +44,7 @@ def answer(
                                 "calibration": float, "foreign": bool}}}
 
     calibration: the temperature by which to divide the mixture's logits for calibrated probabilities; foreign: whether
-    the input looks like nothing the model was trained on. Each is None where `landscape` does not know.
+    the input looks like nothing the model was trained on, None where `landscape` does not know.
 
     Everything that a person then changes is mixed anew from these numbers, without asking again.
 
@@ -108,7 +108,8 @@ def _lane(modality: str, by_configuration: Mapping[str, dict[str, Prediction]], 
                 "experts": list(p.experts),
                 "routing_weights": p.routing_weights.round(5).tolist(),
                 "expert_logits": p.expert_logits.round(4).tolist(),
-                **landscape.judge(name, p),
+                "calibration": p.temperature,
+                **landscape.judge("frontier", name, p),
             }
             for name, p in predictions.items()
         },

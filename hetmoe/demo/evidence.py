@@ -16,7 +16,7 @@ PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))  # the on
 REMEDY = "run “python -m training report”, then start this page again"
 
 VERDICTS = ("holds", "holds partly", "does not hold", "not measured")
-SECTIONS = ("realdata", "synthetic", "controls", "audit")
+SECTIONS = ("realdata", "synthetic", "controls", "frontier", "audit")
 
 Needed = Mapping[str, "type | tuple[str, ...] | Needed"]  # key: its type, the values it may take, or keys in their turn
 

@@ -1,5 +1,5 @@
-"""Where an input lies among the test inputs, how far its answer is to be trusted, and whether it is foreign: as
-`python -m training landscape` has measured it."""
+"""Where an input lies among the test inputs, and whether it is foreign: as `python -m training landscape` has measured
+it."""
 
 import json
 from base64 import b64decode
@@ -25,10 +25,9 @@ REMEDY = "run “python -m training landscape”, then start this page again"
 
 @dataclass(frozen=True)
 class Scale:
-    """How a configuration's answers to one modality are to be taken."""
+    """How a model tells foreign inputs of one modality."""
 
-    temperature: float  # by which the mixture's logits are divided for calibrated probabilities
-    score: Callable[[Prediction], float] | None  # high for foreign inputs; None: in this modality nothing tells them
+    score: Callable[[Prediction], float]  # high for foreign inputs
     threshold: float  # of the score: above it, an input is foreign
 
 
@@ -36,39 +35,43 @@ class Scale:
 class Landscape:
     """What the file says, or else only a message that says what to do.
 
-    shown: what the panel draws: {configuration: {"experts": [E], "modalities": {modality: {
-        "routing": base64 of (n, E) uint8, 255 times the routing weights of the test inputs,
-        "mean": [E] routing weights, "flagged": {kind of foreign input, or "test": share called foreign} or None}}}}
+    shown: what the panel draws: {family: {configuration: {"experts": [4], "modalities": {modality: {
+        "routing": base64 of (k, 4) uint8, 255 times the routing weights of the k test inputs to draw, of "n" in all,
+        "mean": [4] routing weights, "flagged": {kind of foreign input, or "test": share called foreign} or None}}}}}
+    scales: by family, configuration and modality; none where nothing tells foreign inputs
     """
 
     shown: Mapping[str, Any] = field(default_factory=dict)
-    scales: Mapping[tuple[str, str], Scale] = field(default_factory=dict)  # by configuration and modality
+    scales: Mapping[tuple[str, str, str], Scale] = field(default_factory=dict)
     message: str | None = None
 
-    def judge(self, configuration: str, prediction: Prediction) -> dict[str, Any]:
-        """{"calibration": the temperature, "foreign": bool}; each None where it is not known."""
-        scale = self.scales.get((configuration, prediction.modality))
-        foreign = scale and scale.score and bool(scale.score(prediction) > scale.threshold)
-        return {"calibration": scale and scale.temperature, "foreign": foreign}
+    def judge(self, family: str, configuration: str, prediction: Prediction) -> dict[str, bool | None]:
+        """{"foreign": bool, or None where it is not known}"""
+        scale = self.scales.get((family, configuration, prediction.modality))
+        return {"foreign": scale and bool(scale.score(prediction) > scale.threshold)}
 
 
 def read_landscape(path: Path) -> Landscape:
     """The file written by training.landscape; without one, or with a damaged one, a Landscape that is a message."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        inputs, models = content["modalities"], content["models"]
         return Landscape(
             shown={
-                configuration: {
-                    "experts": [str(expert) for expert in model["experts"]],
-                    "modalities": {m: _shown(inputs[m], model["modalities"][m]) for m in MODALITIES},
+                family: {
+                    configuration: {
+                        "experts": [str(expert) for expert in model["experts"]],
+                        "modalities": {m: _shown(of["modalities"][m], model["modalities"][m]) for m in MODALITIES},
+                    }
+                    for configuration, model in of["models"].items()
                 }
-                for configuration, model in models.items()
+                for family, of in content["families"].items()
             },
             scales={
-                (configuration, m): _scale(inputs[m], model["modalities"][m])
-                for configuration, model in models.items()
+                (family, configuration, m): scale
+                for family, of in content["families"].items()
+                for configuration, model in of["models"].items()
                 for m in MODALITIES
+                if (scale := _scale(of["modalities"][m], model["modalities"][m]))
             },
         )
     except FileNotFoundError:
@@ -80,20 +83,20 @@ def read_landscape(path: Path) -> Landscape:
 def _shown(inputs: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
     """inputs, of: what the file says of a modality, and of a model's answers to it. Raises ValueError if they do not
     fit each other."""
-    mean = [float(g) for g in of["mean_routing"]]
-    if len(b64decode(of["routing"], validate=True)) != inputs["n"]["test"] * len(mean):
-        raise ValueError("there are not as many routing weights as test inputs")
+    mean, n = [float(g) for g in of["mean_routing"]], int(inputs["n"]["test"])
+    if len(b64decode(of["routing"], validate=True)) % len(mean):
+        raise ValueError("routing weights are missing")
     by = _foreign_by(inputs, of)
-    return {"routing": of["routing"], "mean": mean, "flagged": by and by["flagged"]}
+    return {"routing": of["routing"], "n": n, "mean": mean, "flagged": by and by["flagged"]}
 
 
-def _scale(inputs: dict[str, Any], of: dict[str, Any]) -> Scale:
+def _scale(inputs: dict[str, Any], of: dict[str, Any]) -> Scale | None:
     by = _foreign_by(inputs, of)
     if by is None:
-        return Scale(float(of["temperature"]), None, 0)
+        return None
     usual = Usual(np.array(inputs["familiarity"]["mean"], float), np.array(inputs["familiarity"]["precision"], float))
     score = energy if inputs["foreign_by"] == "energy" else partial(unfamiliarity, usual=usual)
-    return Scale(float(of["temperature"]), score, float(by["threshold"]))
+    return Scale(score, float(by["threshold"]))
 
 
 def _foreign_by(inputs: dict[str, Any], of: dict[str, Any]) -> dict[str, Any] | None:
@@ -105,7 +108,7 @@ def make_landscape(landscape: Landscape) -> gr.HTML:
     """The panel. What it draws is sent when it first comes near the screen, and so is Plotly's script."""
 
     def load_landscape(_: object) -> dict[str, Any]:
-        return {"message": landscape.message, "models": landscape.shown}
+        return {"message": landscape.message, "families": landscape.shown}
 
     return gr.HTML(
         (ASSETS / "landscape.html").read_text(encoding="utf-8"),

@@ -55,7 +55,7 @@ def png(pixels: np.ndarray) -> bytes:
 def test_the_means_and_the_inputs_own_weights_stand_in_a_table(hand: Hand) -> None:
     hand.choose_configuration("Hybrid")
     found = panel(hand.page)
-    model = json.loads(LANDSCAPE.read_text(encoding="utf-8"))["models"]["hybrid"]
+    model = json.loads(LANDSCAPE.read_text(encoding="utf-8"))["families"]["frontier"]["models"]["hybrid"]
     rows = {"Pictures": "spatial", "Waveforms": "temporal", "Spectra": "spectral", "Digits": "relational"}
     for name, modality in rows.items():
         assert row(found, name) == pytest.approx(
@@ -188,7 +188,7 @@ def test_without_webgl_a_sentence_and_the_table_remain(open_page: Callable[..., 
     ("body", "sentence"),
     [
         (
-            json.dumps({"message": read_landscape(Path("nowhere")).message, "models": {}}),
+            json.dumps({"message": read_landscape(Path("nowhere")).message, "families": {}}),
             "python -m training landscape",
         ),
         ("", "reload the page"),
@@ -210,12 +210,10 @@ def test_without_the_file_there_is_a_sentence_and_the_page_works(hand: Hand, bod
 
 
 def test_its_confidence_is_the_calibrated_one(hand: Hand) -> None:
-    landscape = json.loads(LANDSCAPE.read_text(encoding="utf-8"))
     for configuration in ("heterogeneous", "homogeneous"):
         hand.choose_configuration(configuration.capitalize())
-        model = landscape["models"][configuration]["modalities"]["spatial"]
         prediction = Predictor.load(default_checkpoint(configuration)).picture(next(iter(examples("picture").values())))
-        sure = softmax(prediction.logits / model["temperature"]).max()
+        sure = softmax(prediction.logits / prediction.temperature).max()
         line = f"When it is this sure of a picture, it is right about {100 * sure:.0f}\u202f% of the time."
         expect(hand.results.locator(".hm-answer")).to_contain_text(line)
     hand.button("Mute FFN 1").click()

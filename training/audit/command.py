@@ -35,10 +35,12 @@ def audit_command(paths: list[Path], data_dir: Path | None, device: str, results
                 f"{path} is of the same run as another of these checkpoints; please audit one of them"
             )
         checkpoints[run] = checkpoint
-    test = load_splits(data_dir).test
+    families = {checkpoint.family for checkpoint in checkpoints.values()}
+    tests = {family: load_splits(data_dir, family=family).test for family in families}
     for run, checkpoint in checkpoints.items():
-        evaluations = evaluate(checkpoint.model, test, checkpoint.statistics)
-        rows = audit(evaluations, checkpoint.model.config.expert_labels(), checkpoint.labels)
+        evaluations = evaluate(checkpoint.model, tests[checkpoint.family], checkpoint.statistics)
+        experts = checkpoint.model.config.expert_labels()
+        rows = audit(evaluations, experts, checkpoint.labels, checkpoint.temperatures)
         replace_run(results / "audit.csv", run, rows)
     return audit_table([row for row in read(results / "audit.csv") if run_of(row) in checkpoints])
 

@@ -10,6 +10,7 @@ Definitions, for one modality's n test inputs (E experts, C classes):
                         2017, "On Calibration of Modern Neural Networks"). Of a class: over the inputs that the model
                         *takes* for it (Gupta and Ramdas 2022, "Top-label calibration"); over those that are of it,
                         even a calibrated model would seem overconfident in every hard class
+    calibrated_ece      the same, of the mixture's logits divided by the temperature that the checkpoint carries
     class_gap           accuracy of the best served class minus that of the worst
     class_ratio         accuracy of the worst served class divided by that of the best; 0 if none is served
     routing             of an expert, its mean routing weight
@@ -38,7 +39,8 @@ BINS = 15
 REPLICATES = 2_000
 LEVEL = 0.95
 SEED = 0
-OVERALL = ("accuracy", "loss", "confidence", "ece", "entropy", "entropy_fraction")  # and the experts' shares
+# Besides the experts' shares
+OVERALL = ("accuracy", "loss", "confidence", "ece", "calibrated_ece", "entropy", "entropy_fraction")
 DRAWS = 1_000_000  # inputs drawn at a time: 16 MB
 
 Arrays = dict[str, np.ndarray]
@@ -54,7 +56,10 @@ class Measurement(NamedTuple):
 
 
 def audit(
-    evaluations: dict[str, Evaluation], experts: tuple[str, ...], labels: dict[str, tuple[str, ...]]
+    evaluations: dict[str, Evaluation],
+    experts: tuple[str, ...],
+    labels: dict[str, tuple[str, ...]],
+    temperatures: dict[str, float],
 ) -> list[Row]:
     """Everything that is measured, as rows with modality, metric and value.
 
@@ -62,7 +67,7 @@ def audit(
     `reliability_confidence_07`, `reliability_accuracy_07` and `reliability_count_07`; the ends of intervals
     `<metric>_low` and `<metric>_high`. What an empty class or bin leaves undefined is left out.
     """
-    measured = {m: _measures(_sums(_features(e)), experts, labels[m]) for m, e in evaluations.items()}
+    measured = {m: _measures(_sums(_features(e, temperatures[m])), experts, labels[m]) for m, e in evaluations.items()}
     measured["all"] = _overall(measured)
     return [row for modality, measures in measured.items() for row in _rows(modality, measures)]
 
@@ -88,16 +93,17 @@ def parts(measured: Measurements, metric: str) -> Measurements:
     return {name.removeprefix(f"{metric}_"): m for name, m in measured.items() if name.startswith(f"{metric}_")}
 
 
-def _features(e: Evaluation) -> Arrays:
+def _features(e: Evaluation, temperature: float) -> Arrays:
     """What has to be summed over the inputs for the measures: name -> (n, k) float64."""
     n, classes = e.logits.shape
     log_p = log_softmax(e.logits.astype(np.float64), axis=1)
     confidence, correct = np.exp(log_p.max(1, keepdims=True)), e.correct[:, None].astype(np.float64)
+    calibrated = np.exp(log_softmax(e.logits.astype(np.float64) / temperature, axis=1).max(1, keepdims=True))
     loss = -np.take_along_axis(log_p, e.labels[:, None], 1)
     g = e.routing_weights.astype(np.float64)
     largest = g == g.max(1, keepdims=True)
     belongs, taken = _one_hot(e.labels, classes), _one_hot(e.logits.argmax(1), classes)
-    bins = _one_hot(np.ceil(BINS * confidence[:, 0]).astype(int) - 1, BINS)
+    bins = _bins(confidence)
     return {
         "inputs": np.ones((n, 1)),
         "accuracy": correct,
@@ -114,7 +120,13 @@ def _features(e: Evaluation) -> Arrays:
         "bin accuracy": bins * correct,
         "taken inputs": taken,
         "taken gaps": np.einsum("nc,nb->ncb", taken, bins * (confidence - correct)).reshape(n, -1),
+        "calibrated gaps": _bins(calibrated) * (calibrated - correct),
     }
+
+
+def _bins(confidence: np.ndarray) -> np.ndarray:
+    """(n, 1) in (0, 1] -> (n, BINS), 1 in the bin of each and 0 elsewhere."""
+    return _one_hot(np.ceil(BINS * confidence[:, 0]).astype(int) - 1, BINS)
 
 
 def _one_hot(indices: np.ndarray, k: int) -> np.ndarray:
@@ -143,6 +155,7 @@ def _measures(s: Arrays, experts: tuple[str, ...], classes: tuple[str, ...]) -> 
     n = s["inputs"]
     with np.errstate(divide="ignore", invalid="ignore"):  # empty classes and bins are nan
         ece = np.abs(s["bin confidence"] - s["bin accuracy"]).sum(1) / n[:, 0]
+        calibrated_ece = np.abs(s["calibrated gaps"]).sum(1) / n[:, 0]
         class_gaps = np.abs(s["taken gaps"].reshape(len(n), len(classes), BINS)).sum(2)
         by_class = {
             "accuracy": s["class accuracy"] / s["class inputs"],
@@ -153,7 +166,8 @@ def _measures(s: Arrays, experts: tuple[str, ...], classes: tuple[str, ...]) -> 
         by_bin = {name: s[f"bin {name}"] / s["bin inputs"] for name in ("confidence", "accuracy")}
         by_bin["count"] = s["bin inputs"]
         measures = {name: (s[name] / n)[:, 0] for name in ("accuracy", "loss", "confidence")}
-        measures |= {"inputs": n[:, 0], "ece": ece} | _disparity("class", by_class["accuracy"])
+        measures |= {"inputs": n[:, 0], "ece": ece, "calibrated_ece": calibrated_ece}
+        measures |= _disparity("class", by_class["accuracy"])
     for name, values in by_class.items():
         measures |= {f"{name}_{c}": v for c, v in zip(classes, values.T, strict=True)}
     for name, values in by_expert.items():
@@ -195,7 +209,7 @@ def _rows(modality: str, measures: Arrays) -> list[Row]:
 def _interval(metric: str, values: np.ndarray) -> tuple[float, float]:
     value = values[0]
     low, high = np.nanquantile(values[1:], [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    if metric.startswith("ece"):
+    if "ece" in metric.split("_"):
         low, high = max(0.0, 2 * value - high), max(value, 2 * value - low)
     return low, high
 

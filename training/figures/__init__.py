@@ -5,12 +5,12 @@ from typing import Any, Literal, NamedTuple
 
 import plotly.graph_objects as go
 
-from training.figures import audit, controls, realdata, synthetic
+from training.figures import audit, controls, frontier, realdata, synthetic
 from training.report.comparison import Results
 from training.results import ResultsError
 from training.slide import to_page, write_pngs
 
-Section = Literal["realdata", "synthetic", "controls", "audit"]
+Section = Literal["realdata", "synthetic", "controls", "frontier", "audit"]
 
 
 class Drawn(NamedTuple):
@@ -27,6 +27,7 @@ def all_figures(results: Results) -> dict[str, Drawn]:
             name: draw(results.synthetic, results.synthetic_curves) for name, draw in synthetic.FIGURES.items()
         },
         "controls": {name: draw(results.controls, results.controls_curves) for name, draw in controls.FIGURES.items()},
+        "frontier": {name: draw(results.frontier, results.realdata) for name, draw in frontier.FIGURES.items()},
         "audit": {name: draw(results.audit) for name, draw in audit.FIGURES.items()},
     }
     return {

@@ -1,7 +1,8 @@
 """The figures of the fairness audit, drawn from its rows: one function each, None if the rows do not suffice for it.
 
-Drawn are the paper's configurations as trained for `realdata`, of each the run with the smallest seed. Every number,
-and every claim in a title, is computed from the rows. Whiskers are 95 % intervals, by bootstrap over the test inputs.
+Drawn are the paper's configurations as trained for `realdata` in the replica family, of each the run with the smallest
+seed. Every number, and every claim in a title, is computed from the rows. Whiskers are 95 % intervals, by bootstrap
+over the test inputs.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from hetmoe.encoding import MODALITIES
 from training.audit.measures import BINS, Measurement, Measurements, measurements, parts
 from training.audit.verdicts import extremes
 from training.figures.parts import CHANCE, MARKERS, SOURCES, colour
-from training.results import Row, run_of
+from training.results import Row, of_family, run_of
 from training.slide import INK, NBSP, PAPER, QUIET, SMALL, TEXT, slide
 
 LEAST = 20  # inputs in a bin that is drawn: fewer say little
@@ -202,7 +203,7 @@ def _legend(figure: go.Figure, runs: list[Audited], above: int) -> None:
 
 def _audited(rows: list[Row]) -> list[Audited]:
     audited = []
-    everything = {run_of(row) for row in rows}
+    everything = {run_of(row) for row in of_family(rows, "replica")}
     for configuration in CONFIGURATIONS:
         runs = [run for run in everything if (run.experiment, run.configuration) == ("realdata", configuration)]
         if runs:

@@ -10,14 +10,30 @@ from typing import NamedTuple
 import numpy as np
 from scipy import stats
 
-from training.results import COLUMNS, CURVE_COLUMNS, RESULTS, Row, per_seed, read
+from training.results import COLUMNS, CURVE_COLUMNS, RESULTS, Row, of_family, per_seed, read
 
 CONFIDENCE = 0.95  # of every interval
 BySeed = dict[int, float]
 
+FILES = {  # in the folder of the results, without .csv: its columns
+    name: CURVE_COLUMNS if name.endswith("_curves") else COLUMNS
+    for name in (
+        "realdata",
+        "realdata_curves",
+        "synthetic",
+        "synthetic_curves",
+        "controls",
+        "controls_curves",
+        "audit",
+    )
+}
+
 
 class Results(NamedTuple):
-    """The rows of all experiments. Each field is that of the file of its name; none for a file that is not there."""
+    """The rows of all experiments. Each field is that of the file of its name; none for a file that is not there.
+
+    Both families are in realdata.csv: `realdata` and its curves are the replica's alone, for the paper's claims.
+    """
 
     realdata: list[Row]
     realdata_curves: list[Row]
@@ -25,13 +41,15 @@ class Results(NamedTuple):
     synthetic_curves: list[Row]
     controls: list[Row]
     controls_curves: list[Row]
-    audit: list[Row]
+    audit: list[Row]  # of both families
+    frontier: list[Row]  # the frontier's of realdata.csv
 
     @classmethod
     def load(cls, folder: Path = RESULTS) -> "Results":
         """Raises ResultsError if a file has other columns than it should."""
-        columns = {name: CURVE_COLUMNS if name.endswith("_curves") else COLUMNS for name in cls._fields}
-        return cls(*(read(folder / f"{name}.csv", columns[name]) for name in cls._fields))
+        rows = {name: read(folder / f"{name}.csv", columns) for name, columns in FILES.items()}
+        of_replica = {name: of_family(rows[name], "replica") for name in ("realdata", "realdata_curves")}
+        return cls(**rows | of_replica, frontier=of_family(rows["realdata"], "frontier"))
 
 
 class Estimate(NamedTuple):

@@ -9,14 +9,15 @@ from training.audit.command import audit_table
 from training.figures import Drawn, Section, all_figures, page_figures
 from training.loop import write_text
 from training.report.claims import claims
-from training.report.comparison import Results
+from training.report.comparison import FILES, Results
 from training.report.controls_tables import controls_report
 from training.report.criteria import RULE, Claim, Verdict
+from training.report.frontier_tables import COMMAND, calibration_table, frontier_report
 from training.report.questions import questions
 from training.report.realdata_tables import realdata_report
 from training.report.synthetic_tables import synthetic_report
 from training.report.tables import table
-from training.results import ResultsError, per_seed
+from training.results import ResultsError, of_family, per_seed
 
 OFFICIAL_SPEECH_TEST = 4_074  # recordings of the ten words
 
@@ -37,7 +38,7 @@ def write_report(folder: Path) -> list[Path]:
 
 def fingerprints(folder: Path) -> dict[str, str]:
     """Results file -> sha256."""
-    files = (folder / f"{name}.csv" for name in Results._fields)
+    files = (folder / f"{name}.csv" for name in FILES)
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files if file.exists()}
 
 
@@ -77,12 +78,21 @@ def report(results: Results) -> str:
         "## Controls",
         controls_report(results.controls),
         _figures(figures, "controls"),
-        "## Three questions",
+        "## Beyond the paper",
+        "The *frontier* family takes the same idea and the same number of parameters as far as we could: other "
+        "encodings, augmentation, a router of 420 parameters and another optimiser (training/frontier.py). Its "
+        "controls are trained in the same way.",
+        frontier_report(results.frontier),
+        calibration_table(results.audit),
+        f"Command: `{COMMAND}`." if results.frontier else "",
+        _figures(figures, "frontier"),
+        "## Four questions",
         *(f"**{q.question}** {q.answer}\n\n*By the rule:* {q.rule}" for q in questions(results)),
         "## Fairness audit",
         "Of the published checkpoints: `python -m training audit`.",
-        audit_table(results.audit) if results.audit else "Not run yet.",
+        _audit(results, "replica") or "Not run yet.",
         _figures(figures, "audit"),
+        f"### The frontier family\n\n{frontier}" if (frontier := _audit(results, "frontier")) else "",
         "## What each claim is judged by",
         "\n".join(f"- *{claim.claim}*: {claim.rule}" for claim in judged),
         "## Limits",
@@ -99,6 +109,11 @@ def _counts(judged: list[Claim]) -> str:
 
 def _claim_row(claim: Claim) -> list[str]:
     return [f"{claim.claim} ({claim.source})", f"**{claim.verdict}**", claim.measured, f"`{claim.command}`"]
+
+
+def _audit(results: Results, family: str) -> str:
+    rows = of_family(results.audit, family)
+    return audit_table(rows) if rows else ""
 
 
 def _figures(figures: dict[str, Drawn], section: Section) -> str:

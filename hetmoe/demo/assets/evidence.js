@@ -6,6 +6,7 @@ const SECTIONS = {
   realdata: ["Real data", "Real data"],
   synthetic: ["Synthetic", "Synthetic regression"],
   controls: ["Controls", "Controls: what could explain it away"],
+  frontier: ["Frontier", "Beyond the paper: the frontier family"],
   audit: ["Audit", "Fairness audit"],
 };
 const SIGNS = {
@@ -90,7 +91,7 @@ function commandNode(parent, command) {
 }
 
 function showQuestions(questions) {
-  const list = make("div", "hm-questions", section("Questions", "Three questions"));
+  const list = make("div", "hm-questions", section("Questions", "Four questions"));
   for (const { question, answer, rule } of questions) {
     const node = make("div", "", list);
     make("h3", "", node, question);

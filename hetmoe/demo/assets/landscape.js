@@ -1,10 +1,9 @@
 // Where it lies: the routing weights of the test inputs as points in the tetrahedron whose corners are the experts, and
 // beside it their means as a heat map. Plotly draws the points when the panel comes near the screen, and again when the
-// configuration, the theme or the width changes. The corners' names and the stars, which are the current input, lie over
+// family, the configuration, the theme or the width changes. The corners' names and the stars, which are the current input, lie over
 // its drawing: to move a star redraws nothing.
 // Gradio gives: element, props, server.
 
-const SHOWN = 1600; // points of each modality: as many as there are recordings
 const HEIGHT = 1 / 3; // of the centre over the base
 const BASE = [90, 210, 330].map((degrees) => (degrees * Math.PI) / 180);
 const RADIUS = Math.sqrt(8) / 3;
@@ -100,17 +99,17 @@ function say(message) {
   part("message").hidden = !message;
 }
 
-const model = () => landscape.models[hm.state.configuration];
+const model = () => landscape.families[hm.state.family][hm.state.configuration];
 
-let tabled = ""; // the configuration whose means the table shows
+let tabled = null; // the model whose means the table shows
 function showTable() {
   const { experts, modalities } = model();
   hm.payload.inputs.forEach((lane, i) => {
     yours[i](hm.mix(lane).weights, experts, [lane.modality, `★ ${hm.nouns[lane.modality]}`]);
   });
   if (hm.payload.inputs.length < 2) yours[1](null);
-  if (tabled === hm.state.configuration) return;
-  tabled = hm.state.configuration;
+  if (tabled === model()) return;
+  tabled = model();
   experts.forEach((expert, i) => [heads, corners].forEach((plates) => plates[i](expert)));
   MODALITIES.forEach((modality, i) => means[i](modalities[modality].mean, experts));
   part("sentence").textContent = inWords(experts, modalities);
@@ -144,10 +143,8 @@ function traces() {
   const { modalities } = model();
   const points = MODALITIES.map((modality, m) => {
     const bytes = Uint8Array.from(atob(modalities[modality].routing), (character) => character.charCodeAt(0));
-    const n = bytes.length / 4;
     const at = [[], [], []];
-    for (let k = 0; k < SHOWN; k++) {
-      const i = 4 * Math.floor((k * n) / SHOWN);
+    for (let i = 0; i < bytes.length; i += 4) {
       inside([...bytes.subarray(i, i + 4)].map((byte) => byte / 255)).forEach((value, axis) => at[axis].push(value));
     }
     const color = colours.getPropertyValue(`--expert-${modality}`).trim();
@@ -184,8 +181,8 @@ function layout() {
 }
 
 function draw() {
-  const { configuration } = hm.state;
-  const state = [configuration, plot.clientWidth, document.body.className, ...legend.map((box) => box.checked)].join();
+  const { family, configuration } = hm.state;
+  const state = [family, configuration, plot.clientWidth, document.body.className, ...legend.map((box) => box.checked)].join();
   if (!plot.clientWidth || state === drawn) return;
   drawn = state;
   drawing = drawing.then(plotPoints).catch((error) => say(`${error.message} The table has the numbers.`));
@@ -196,8 +193,10 @@ async function plotPoints() {
   const Plotly = await loadPlotly();
   await Plotly.react(plot, traces(), layout(), { displayModeBar: false, scrollZoom: false });
   follow(plot._fullLayout.scene._scene.glplot);
-  const all = MODALITIES.reduce((sum, modality) => sum + (atob(model().modalities[modality].routing).length / 4), 0);
-  part("count").textContent = `${SHOWN.toLocaleString("en")} of each kind, of ${all.toLocaleString("en")} in all`;
+  const { modalities } = model();
+  const each = atob(modalities.spatial.routing).length / 4;
+  const all = MODALITIES.reduce((sum, modality) => sum + modalities[modality].n, 0);
+  part("count").textContent = `${each.toLocaleString("en")} of each kind, of ${all.toLocaleString("en")} in all`;
 }
 
 const hasWebGL = () => Boolean(document.createElement("canvas").getContext("webgl"));
