@@ -38,7 +38,7 @@ N = 2_000  # pictures and digits
 LARGE = 280  # pixels, of a picture or drawing as a person has it; the page's pad has as many
 
 SIZES = 0.4, 0.6, 0.85  # of a written digit, as shares of the pad; the pen is 0.08 wide
-SPEEDS = {"slow": 0.02, "quick": 0.05, "hasty": 0.12}  # from one event of the pointer to the next, likewise
+SPEEDS = {"slow": 0.03, "quick": 0.06, "hasty": 0.12}  # from one event of the pointer to the next, likewise
 OF_EACH = 10  # digits that are written by hand
 
 Sound = tuple[np.ndarray, int]  # samples (n,) in [-1, 1], and their rate in Hz
