@@ -93,6 +93,16 @@ def parts(measured: Measurements, metric: str) -> Measurements:
     return {name.removeprefix(f"{metric}_"): m for name, m in measured.items() if name.startswith(f"{metric}_")}
 
 
+def calibration_error(e: Evaluation) -> float:
+    """The expected calibration error alone, without an interval."""
+    return float(_ece({name: f.sum(0, keepdims=True) for name, f in _features(e, 1.0).items()})[0])
+
+
+def _ece(s: Arrays) -> np.ndarray:
+    """(k,) from the sums over the inputs, k rows of them."""
+    return np.abs(s["bin confidence"] - s["bin accuracy"]).sum(1) / s["inputs"][:, 0]
+
+
 def _features(e: Evaluation, temperature: float) -> Arrays:
     """What has to be summed over the inputs for the measures: name -> (n, k) float64."""
     n, classes = e.logits.shape
@@ -154,7 +164,7 @@ def _measures(s: Arrays, experts: tuple[str, ...], classes: tuple[str, ...]) -> 
     """metric -> (1 + replicates,), from such sums; nan where it is undefined."""
     n = s["inputs"]
     with np.errstate(divide="ignore", invalid="ignore"):  # empty classes and bins are nan
-        ece = np.abs(s["bin confidence"] - s["bin accuracy"]).sum(1) / n[:, 0]
+        ece = _ece(s)
         calibrated_ece = np.abs(s["calibrated gaps"]).sum(1) / n[:, 0]
         class_gaps = np.abs(s["taken gaps"].reshape(len(n), len(classes), BINS)).sum(2)
         by_class = {
