@@ -9,7 +9,17 @@ from torch import Tensor, nn
 import training.baselines  # noqa: F401 - registers "resnet", which other tests may or may not have imported before
 from hetmoe.config import ExpertConfig, ModelConfig
 from hetmoe.encoding import N_INPUTS
-from hetmoe.experts import EXPERTS, Expert, Relational, Spatial, Spectral, Temporal, register_expert, spectral_filter
+from hetmoe.experts import (
+    EXPERTS,
+    Expert,
+    Relational,
+    Spatial,
+    Spectral,
+    Spectral2D,
+    Temporal,
+    register_expert,
+    spectral_filter,
+)
 from hetmoe.model import HetMoE
 
 every_expert = pytest.mark.parametrize("name", sorted(EXPERTS))
@@ -260,6 +270,19 @@ def test_the_magnitude_response_is_the_gain_of_a_tone():
         gain = (expert.filtered(tones(bins)).square().mean(-1) / tones(bins).square().mean(-1, keepdim=True)).sqrt()
     assert expert.magnitude_response().shape == (2, N_BINS)
     torch.testing.assert_close(gain, expert.magnitude_response()[:, bins].T.detach(), rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("down", "across"), [(0, 0), (5, 0), (-5, 0), (16, 0), (3, 5), (-7, 4), (6, 16), (16, 16)])
+def test_the_magnitude_response_in_two_dimensions_is_the_gain_of_a_wave(down, across):
+    expert = settled("spectral-2d")
+    assert isinstance(expert, Spectral2D)
+    at = torch.arange(32.0)
+    wave = torch.cos(2 * torch.pi * (down * at[:, None] + across * at) / 32)[None, None]
+    with torch.no_grad():
+        gain = expert.filters(wave)[0].flatten(1).norm(dim=1) / wave.norm()
+        response = expert.magnitude_response()
+    assert response.shape[1:] == (32, 17)
+    torch.testing.assert_close(gain, response[:, down % 32, across], rtol=1e-3, atol=1e-4)
 
 
 def test_the_initial_filters_cover_the_frequencies_in_order():

@@ -27,7 +27,6 @@ REMEDY = "run “python -m training landscape”, then start this page again"
 class Scale:
     """How a configuration's answers to one modality are to be taken."""
 
-    temperature: float  # by which the mixture's logits are divided for calibrated probabilities
     score: Callable[[Prediction], float] | None  # high for foreign inputs; None: in this modality nothing tells them
     threshold: float  # of the score: above it, an input is foreign
 
@@ -36,20 +35,19 @@ class Scale:
 class Landscape:
     """What the file says, or else only a message that says what to do.
 
-    shown: what the panel draws: {configuration: {"experts": [E], "modalities": {modality: {
+    shown: what the panel draws: {family: {configuration: {"experts": [E], "modalities": {modality: {
         "routing": base64 of (n, E) uint8, 255 times the routing weights of the test inputs,
-        "mean": [E] routing weights, "flagged": {kind of foreign input, or "test": share called foreign} or None}}}}
+        "mean": [E] routing weights, "flagged": {kind of foreign input, or "test": share called foreign} or None}}}}}
     """
 
     shown: Mapping[str, Any] = field(default_factory=dict)
-    scales: Mapping[tuple[str, str], Scale] = field(default_factory=dict)  # by configuration and modality
+    scales: Mapping[tuple[str, str, str], Scale] = field(default_factory=dict)  # by family, configuration and modality
     message: str | None = None
 
-    def judge(self, configuration: str, prediction: Prediction) -> dict[str, Any]:
-        """{"calibration": the temperature, "foreign": bool}; each None where it is not known."""
-        scale = self.scales.get((configuration, prediction.modality))
-        foreign = scale and scale.score and bool(scale.score(prediction) > scale.threshold)
-        return {"calibration": scale and scale.temperature, "foreign": foreign}
+    def judge(self, family: str, configuration: str, prediction: Prediction) -> dict[str, Any]:
+        """{"foreign": bool, or None where it is not known}"""
+        scale = self.scales.get((family, configuration, prediction.modality))
+        return {"foreign": scale and scale.score and bool(scale.score(prediction) > scale.threshold)}
 
 
 def read_landscape(path: Path) -> Landscape:
@@ -59,14 +57,16 @@ def read_landscape(path: Path) -> Landscape:
         inputs, models = content["modalities"], content["models"]
         return Landscape(
             shown={
-                configuration: {
-                    "experts": [str(expert) for expert in model["experts"]],
-                    "modalities": {m: _shown(inputs[m], model["modalities"][m]) for m in MODALITIES},
+                "replica": {
+                    configuration: {
+                        "experts": [str(expert) for expert in model["experts"]],
+                        "modalities": {m: _shown(inputs[m], model["modalities"][m]) for m in MODALITIES},
+                    }
+                    for configuration, model in models.items()
                 }
-                for configuration, model in models.items()
             },
             scales={
-                (configuration, m): _scale(inputs[m], model["modalities"][m])
+                ("replica", configuration, m): _scale(inputs[m], model["modalities"][m])
                 for configuration, model in models.items()
                 for m in MODALITIES
             },
@@ -90,10 +90,10 @@ def _shown(inputs: dict[str, Any], of: dict[str, Any]) -> dict[str, Any]:
 def _scale(inputs: dict[str, Any], of: dict[str, Any]) -> Scale:
     by = _foreign_by(inputs, of)
     if by is None:
-        return Scale(float(of["temperature"]), None, 0)
+        return Scale(None, 0)
     usual = Usual(np.array(inputs["familiarity"]["mean"], float), np.array(inputs["familiarity"]["precision"], float))
     score = energy if inputs["foreign_by"] == "energy" else partial(unfamiliarity, usual=usual)
-    return Scale(float(of["temperature"]), score, float(by["threshold"]))
+    return Scale(score, float(by["threshold"]))
 
 
 def _foreign_by(inputs: dict[str, Any], of: dict[str, Any]) -> dict[str, Any] | None:
