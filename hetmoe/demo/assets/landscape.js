@@ -78,7 +78,7 @@ function update() {
   panel.hidden = !hm.payload;
   if (!isNear || !hm.payload) return;
   if (!landscape) return load();
-  if (landscape.message) return;
+  if (landscape.message || !landscape.models[hm.state.family]) return;
   showTable();
   placeStars();
   draw();
@@ -100,7 +100,7 @@ function say(message) {
   part("message").hidden = !message;
 }
 
-const model = () => landscape.models[hm.state.configuration];
+const model = () => landscape.models[hm.state.family][hm.state.configuration];
 
 let tabled = ""; // the configuration whose means the table shows
 function showTable() {
