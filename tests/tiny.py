@@ -1,6 +1,7 @@
 """Models small enough for tests, and the tiny data folder."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,16 +22,22 @@ STATISTICS = {
 }
 
 
-def tiny_config(configuration: str = "heterogeneous", n_outputs: int = 10) -> ModelConfig:
+def tiny_config(configuration: str = "heterogeneous", n_outputs: int = 10, family: Family = "replica") -> ModelConfig:
     """The named configuration with narrow experts: about 20,000 parameters."""
-    experts = [ExpertConfig(name, EXPERTS[name].width_step, 4) for name in CONFIGURATIONS[configuration]]
-    return ModelConfig(tuple(experts), router_hidden=4, n_outputs=n_outputs)
+    is_frontier = family == "frontier"
+    names = ["spectral-2d" if n == "spectral" and is_frontier else n for n in CONFIGURATIONS[configuration]]
+    config = ModelConfig(
+        tuple(ExpertConfig(name, EXPERTS[name].width_step, 4) for name in names), router_hidden=4, n_outputs=n_outputs
+    )
+    return replace(config, routing="thresholded", router="summary") if is_frontier else config
 
 
-def tiny_model(configuration: str = "heterogeneous", n_outputs: int = 10, seed: int = 0) -> HetMoE:
+def tiny_model(
+    configuration: str = "heterogeneous", n_outputs: int = 10, seed: int = 0, family: Family = "replica"
+) -> HetMoE:
     """In evaluation mode, with statistics in its batch normalisations that a forward in training mode left there."""
     torch.manual_seed(seed)
-    model = HetMoE(tiny_config(configuration, n_outputs))
+    model = HetMoE(tiny_config(configuration, n_outputs, family))
     model(2 * torch.randn(8, 1024) + 1)
     return model.eval()
 
@@ -39,7 +46,7 @@ def tiny_checkpoint(configuration: str = "heterogeneous", seed: int = 0, family:
     """An untrained model with everything that a checkpoint has."""
     metrics = {"test/all/accuracy": 0.1, "test/all/loss": 2.302585092994046}
     provenance = {"seed": seed, "steps": 0, "versions": {"torch": torch.__version__}}
-    model = tiny_model(configuration, seed=seed)
+    model = tiny_model(configuration, seed=seed, family=family)
     return Checkpoint(family, model, STATISTICS, LABELS, dict.fromkeys(MODALITIES, 1.5), metrics, provenance)
 
 
