@@ -150,10 +150,10 @@ const INSIDE = {
   spatial: ({ folded }) => `Where it is more active, and where less (right), on ${folded} (left).`,
   temporal: ({ along }, view) =>
     `How active it is along ${along}. Where most, it sees the stretch in the bracket: at most ${view.receptive_field} numbers.`,
-  spectral: ({ input, waves }, view) => {
+  spectral: ({ folded, waves }, view) => {
     const n = view.magnitude_response.length;
     return isGridOfFilters(view)
-      ? `Which ripples of ${input} its ${n} learned filters let through, a map each: wide ones in the middle, fine ones towards the edges. The same for every input.`
+      ? `On ${folded}: which ripples its ${n} learned filters let through, a map each, wide ones in the middle. The same for every input.`
       : `Which ${waves[0]} its ${n} learned filters, a line each, let through. The same for every input.`;
   },
   relational: ({ tokens }) => `Which ${tokens} (down) look at which (across), in its two layers.`,

@@ -6,9 +6,9 @@ const SEEN_IN_BOTH = { spatial: ["The picture", "32 × 32 grey pixels"] };
 const SEEN = {
   frontier: {
     ...SEEN_IN_BOTH,
-    temporal: ["The waveform", "loudest half second, 1024 samples"],
+    temporal: ["The waveform", "loudest 0.5 s, 1024 samples"],
     spectral: ["The spectrogram", "1 s →, 60 Hz to 7.6 kHz ↑", "time to the right, low frequencies below"],
-    relational: ["The distances", "of 32 rows, and of 32 columns below the diagonal"],
+    relational: ["The distances", "rows above, columns below the diagonal", "between 32 rows above the diagonal, between 32 columns below it"],
   },
   replica: {
     ...SEEN_IN_BOTH,
