@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.config import CONFIGURATIONS
-from hetmoe.encoding import InputError
+from hetmoe.encoding import FAMILIES, InputError
 from hetmoe.inference import DEVICES, Prediction, Predictor, default_checkpoint
 
 KINDS = ("picture", "digit", "recording")
@@ -23,11 +23,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument("file", type=Path)
     predict.add_argument("--as", dest="kind", choices=KINDS, help="default: recording by its file name, else picture")
     predict.add_argument("--configuration", choices=list(CONFIGURATIONS), default="heterogeneous")
+    predict.add_argument("--family", choices=FAMILIES, default="frontier", help="replica: as in the paper")
     predict.add_argument("--checkpoint", type=Path, help="a .safetensors file instead of the published one")
     predict.add_argument("--device", choices=DEVICES, default="auto")
     predict.add_argument("--json", action="store_true", help="print JSON instead of tables")
     options = parser.parse_args(arguments)
-    checkpoint = options.checkpoint or default_checkpoint(options.configuration)
+    checkpoint = options.checkpoint or default_checkpoint(options.configuration, options.family)
     try:
         predictions = _predict(Predictor.load(checkpoint, options.device), options.file, options.kind)
     except (CheckpointError, InputError, ValueError) as error:

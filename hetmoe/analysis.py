@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hetmoe.config import Routing
 from hetmoe.encoding import standardise
-from hetmoe.experts import Relational, Spatial, Spectral, Temporal
+from hetmoe.experts import Relational, Spatial, Spectral, Spectral2D, Temporal
 from hetmoe.inference import Prediction, Predictor
 
 # Of integrated gradients. On the published weights the sums then miss f_i[c](x) - f_i[c](0) by 0 to 3 % of its mean
@@ -122,6 +122,8 @@ def inside(predictor: Predictor, encoding: np.ndarray, modality: str) -> dict[st
         which sees the samples 16 t - 480 to 16 t.
     spectral: {"magnitude_response": K rows of 513}, the gain of each learned filter at 0 to 512 cycles in 1024 inputs
         (Hz, for a waveform of one second). The same for every input.
+    spectral, of the class Spectral2D: {"magnitude_response": K grids of 32 rows of 17}, the gain of each of its first
+        filters at 0 to 15 and -16 to -1 cycles down the grid, 0 to 16 across. The same for every input.
     relational: {"attention": 2 blocks of 32 rows of 32}, what each token attends to; rows sum to 1.
 
     An expert of another kind has no such view and is left out. Raises KeyError for an unknown modality.
@@ -139,7 +141,7 @@ def _view(expert: nn.Module, x: Tensor) -> dict[str, Any] | None:
         case Temporal():
             activation = expert.sequence(x)[0].abs().mean(0)
             return {"activation": activation.tolist(), "receptive_field": expert.receptive_field()}
-        case Spectral():
+        case Spectral() | Spectral2D():
             return {"magnitude_response": expert.magnitude_response().tolist()}
         case Relational():
             return {"attention": expert.attention(x)[0].tolist()}

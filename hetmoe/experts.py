@@ -296,7 +296,11 @@ class Spectral2D(Expert):
 
     def magnitude_response(self) -> Tensor:
         """(K, 32, 17): the gain of each first filter at 0 to 15 and -16 to -1 cycles down, 0 to 16 across."""
-        return torch.view_as_complex(self.filters.response).abs()
+        response = torch.view_as_complex(self.filters.response)
+        # 0 and 16 cycles across are their own opposites: a real grid meets the mean of both ways down.
+        ends = response[..., [0, -1]]
+        first, last = ((ends + ends.flip(1).roll(1, 1).conj()) / 2).split(1, -1)
+        return torch.cat([first, response[..., 1:-1], last], -1).abs()
 
     def uncounted_multiply_adds(self) -> int:
         return round(self.filters.multiply_adds(1) + self.block_filters.multiply_adds(self.merge.out_channels))

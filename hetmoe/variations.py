@@ -21,6 +21,7 @@ from scipy import signal
 
 from hetmoe.encoding import (
     ENCODE_GRID,
+    FAMILIES,
     MIN_CONTRAST,
     SAMPLE_RATE,
     SIDE,
@@ -51,7 +52,7 @@ class Variation:
     """One experiment."""
 
     label: str
-    sentences: dict[str, str]  # kind (picture, sound, digit) that can be varied like this → what to look for
+    sentences: dict[str, dict[Family, str]]  # kind that can be varied like this → family → what to look for
     apply: Callable[[np.ndarray, float], np.ndarray]  # raw form, strength in [0, 1] → raw form of the same shape
     strength: float | None = None  # to start with; None: there is nothing to set
     ends: tuple[str, str] = ("less", "more")  # what strengths 0 and 1 are called
@@ -168,52 +169,77 @@ def _pitch(second: np.ndarray, strength: float) -> np.ndarray:
     return np.pad(played, (before, len(second) - n - before))
 
 
+def _both(sentence: str) -> dict[Family, str]:
+    return dict.fromkeys(FAMILIES, sentence)
+
+
+# The families' models are given other numbers, so that not everything holds for both.
 VARIATIONS = {
     "mirror": Variation(
         "mirror",
         {
-            "picture": "The same thing, its pixels elsewhere: look at whether the same expert takes it.",
-            "digit": "The distances between the rows stay exactly the same: no expert can tell.",
+            "picture": _both("The same thing, its pixels elsewhere: look at whether the same expert takes it."),
+            "digit": {
+                "frontier": "The rows’ distances stay, the columns’ come in the opposite order: does the answer stay?",
+                "replica": "The distances between the rows stay exactly the same: no expert can tell.",
+            },
         },
         lambda grid, _: grid[:, ::-1],
     ),
     "upside_down": Variation(
         "upside-down",
         {
-            "picture": "What was above is below now: look at whether the answer minds.",
-            "digit": "The same distances in the opposite order: look at whether it is still the same digit.",
+            "picture": _both("What was above is below now: look at whether the answer minds."),
+            "digit": {
+                "frontier": "The columns’ distances stay, the rows’ come in the opposite order: does the answer stay?",
+                "replica": "The same distances in the opposite order: look at whether it is still the same digit.",
+            },
         },
         lambda grid, _: grid[::-1],
     ),
     "shuffle": Variation(
         "shuffle pixels",
-        {"picture": "Every grey level is still there, its neighbours are not: look at which expert still copes."},
+        {
+            "picture": _both(
+                "Every grey level is still there, its neighbours are not: look at which expert still copes."
+            )
+        },
         _shuffle_pixels,
     ),
     "shuffle_columns": Variation(
         "shuffle columns",
-        {"digit": "No person can read it now, yet the distances between the rows stay exactly the same."},
+        {
+            "digit": {
+                "frontier": "The distances between the rows stay exactly the same: look at whether they are enough.",
+                "replica": "No person can read it now, yet the distances between the rows stay exactly the same.",
+            }
+        },
         lambda grid, _: grid[:, _order(SIDE)],
     ),
     "shuffle_rows": Variation(
         "shuffle rows",
-        {"digit": "The same distances in other places: look at which expert still copes."},
+        {
+            "digit": {
+                "frontier": "The distances between the columns stay exactly the same: look at whether they are enough.",
+                "replica": "The same distances in other places: look at which expert still copes.",
+            }
+        },
         lambda grid, _: grid[_order(SIDE)],
     ),
     "negative": Variation(
         "negative",
         {
-            "picture": "Light becomes dark and every outline stays: look at whether the answer does.",
-            "digit": "Ink becomes paper, and the distances between the rows stay exactly the same: no expert can tell.",
+            "picture": _both("Light becomes dark and every outline stays: look at whether the answer does."),
+            "digit": _both("Ink becomes paper, and all distances stay exactly the same: no expert can tell."),
         },
         lambda grid, _: 255 - grid,
     ),
     "noise": Variation(
         "add noise",
         {
-            "picture": "Turn it up slowly: look at which expert gives up first.",
-            "sound": "Turn it up slowly: look at which answer changes first, the waveform's or the spectrum's.",
-            "digit": "Turn it up slowly and look at the routing, as every row becomes unlike every other.",
+            "picture": _both("Turn it up slowly: look at which expert gives up first."),
+            "sound": _both("Turn it up slowly: look at which of the two answers changes first."),
+            "digit": _both("Turn it up slowly and look at the routing, as every row becomes unlike every other."),
         },
         _noise,
         strength=0.2,
@@ -221,28 +247,38 @@ VARIATIONS = {
     "occlude": Variation(
         "occlude",
         {
-            "picture": "Grow the black square until nothing else is left: look at when the answer changes.",
-            "sound": "Grow the silence in the middle: look at how little of the word is enough.",
-            "digit": "Rub out more and more of the middle: look at how little ink is enough.",
+            "picture": _both("Grow the black square until nothing else is left: look at when the answer changes."),
+            "sound": _both("Grow the silence in the middle: look at how little of the word is enough."),
+            "digit": _both("Rub out more and more of the middle: look at how little ink is enough."),
         },
         _occlude,
         strength=0.3,
     ),
     "reverse": Variation(
         "reverse",
-        {"sound": "Backwards the spectrum stays the same: only the answer to the waveform can change."},
+        {
+            "sound": {
+                "frontier": "Backwards, both run from right to left: look at which of the two answers changes.",
+                "replica": "Backwards the spectrum stays the same: only the answer to the waveform can change.",
+            }
+        },
         lambda second, _: second[::-1],
     ),
     "pitch": Variation(
         "pitch shift",
-        {"sound": "Faster is higher, as on a tape: look at the spectrum stretching, and shrinking for slower."},
+        {
+            "sound": {
+                "frontier": "Faster is higher and shorter, as on a tape: look at the spectrogram moving up, and down.",
+                "replica": "Faster is higher, as on a tape: look at the spectrum stretching, and shrinking for slower.",
+            }
+        },
         _pitch,
         strength=0.75,
         ends=("slower", "faster"),
     ),
     "hush": Variation(
         "hush",
-        {"sound": "Sixteen times quieter, and nothing changes: every recording is made equally loud first."},
+        {"sound": _both("Sixteen times quieter, and nothing changes: every recording is made equally loud first.")},
         lambda second, _: second * HUSHED,
     ),
 }

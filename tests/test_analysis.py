@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from hetmoe.analysis import WhatIf, attributions, contributions, energy, inside, remix
+from hetmoe.encoding import FAMILIES, Family
 from hetmoe.experts import GRID
 from hetmoe.inference import Prediction, Predictor, default_checkpoint
 from tests.media import SAMPLES
@@ -168,10 +169,13 @@ def completeness(predictor: Predictor, p: Prediction, class_index: int) -> tuple
     return summed, p.expert_logits[:, class_index] - baseline
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("weights", ["tiny", "homogeneous", "heterogeneous", "hybrid"])
-def test_attributions_sum_to_the_difference_from_the_baseline(predictor: Predictor, weights: str) -> None:
-    if weights != "tiny":
-        predictor = Predictor.load(default_checkpoint(weights), "cpu")
+def test_attributions_sum_to_the_difference_from_the_baseline(weights: str, family: Family) -> None:
+    if weights == "tiny":
+        predictor = Predictor(tiny_checkpoint(family=family), torch.device("cpu"))
+    else:
+        predictor = Predictor.load(default_checkpoint(weights, family), "cpu")
     pairs = [completeness(predictor, p, c) for p in one_of_each(predictor) for c in (int(p.logits.argmax()), 5)]
     summed, expected = map(np.array, zip(*pairs, strict=True))  # (8, E) each
     missed = np.abs(summed - expected).mean(0) / np.abs(expected).mean(0)
@@ -223,6 +227,15 @@ def test_inside_is_plain_data_of_the_shapes_it_promises(predictor: Predictor) ->
         assert np.shape(view["relational"]["attention"]) == (2, GRID, GRID)
         np.testing.assert_allclose(np.sum(view["relational"]["attention"], -1), 1, atol=1e-5)
         assert min(np.min(view["spatial"]["activation"]), np.min(view["temporal"]["activation"])) >= 0
+
+
+def test_the_frontiers_spectral_expert_shows_the_gain_of_filters_of_the_grid() -> None:
+    predictor = Predictor(tiny_checkpoint(family="frontier"), torch.device("cpu"))
+    for p in one_of_each(predictor):
+        view = json.loads(json.dumps(inside(predictor, p.encoding, p.modality), allow_nan=False))
+        assert tuple(view) == EXPERTS
+        assert np.shape(view["spectral"]["magnitude_response"]) == (1, GRID, GRID // 2 + 1)
+        assert np.min(view["spectral"]["magnitude_response"]) >= 0
 
 
 def test_an_ffn_shows_nothing() -> None:

@@ -49,15 +49,29 @@ def test_a_sound_gives_two_predictions(client: Client) -> None:
         assert_is_prediction(prediction, modality)
 
 
-def test_the_configuration_is_the_second_parameter(client: Client) -> None:
-    file = first_example("picture")
-    for name, predictor in load_predictors().items():
-        answer = client.predict(handle_file(file), name, api_name="/classify_picture")
-        expected = predictor.picture(file)
-        assert list(answer["experts"]) == list(expected.experts)
-        assert answer["probabilities"] == pytest.approx(dict(expected.top(10)), abs=1e-4)
+def test_the_configuration_is_the_second_parameter_and_the_family_the_third(client: Client) -> None:
+    file = first_example("digit")
+    for family, predictors in load_predictors().items():
+        for name, predictor in predictors.items():
+            answer = client.predict(handle_file(file), name, family, api_name="/classify_digit")
+            expected = predictor.digit(file)
+            assert list(answer["experts"]) == list(expected.experts)
+            assert answer["encoding"] == expected.encoding.tolist()
+            assert answer["probabilities"] == pytest.approx(dict(expected.top(10)), abs=1e-4)
     with pytest.raises(AppError, match="heterogeneous, hybrid, homogeneous"):
-        client.predict(handle_file(file), "enormous", api_name="/classify_picture")
+        client.predict(handle_file(file), "enormous", api_name="/classify_digit")
+    with pytest.raises(AppError, match="There is no family 'enormous'; choose one of frontier, replica"):
+        client.predict(handle_file(file), family="enormous", api_name="/classify_digit")
+
+
+def test_frontier_answers_if_nobody_says_who(client: Client) -> None:
+    file = first_example("sound")
+    answers = [
+        client.predict(handle_file(file), api_name="/classify_sound", **family)
+        for family in ({}, {"family": "frontier"}, {"family": "replica"})
+    ]
+    assert answers[0] == answers[1]
+    assert all(answers[0][modality]["encoding"] != answers[2][modality]["encoding"] for modality in answers[0])
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)

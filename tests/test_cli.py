@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hetmoe.__main__ import main
+from hetmoe.encoding import encode_digit, open_picture
 from tests.media import SAMPLES
 
 PICTURE = SAMPLES / "cifar10-00013-horse.png"
@@ -20,6 +21,7 @@ DIGIT = SAMPLES / "mnist-00004-4.png"
         ([WORD], ["temporal", "spectral"]),
         ([DIGIT, "--as", "digit"], ["relational"]),
         ([DIGIT, "--as", "picture", "--configuration", "homogeneous"], ["spatial"]),
+        ([WORD, "--family", "replica"], ["temporal", "spectral"]),
     ],
 )
 def test_predict(arguments: list[object], modalities: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -35,6 +37,21 @@ def test_predict(arguments: list[object], modalities: list[str], capsys: pytest.
         for expert, weight in p["routing_weights"].items():
             assert any(line.split()[: len(expert.split())] == expert.split() and f"{weight:.1%}" in line
                        for line in table.splitlines())  # fmt: skip
+
+
+def test_the_family_is_frontier_unless_another_one_is_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    def encoding(*family: str) -> list[float]:
+        assert main(["predict", str(DIGIT), "--as", "digit", "--json", *family]) == 0
+        (prediction,) = json.loads(capsys.readouterr().out)
+        found: list[float] = prediction["encoding"]
+        return found
+
+    image = open_picture(DIGIT)
+    assert encoding() == encoding("--family", "frontier") == encode_digit(image, "frontier").tolist()
+    assert encoding("--family", "replica") == encode_digit(image, "replica").tolist()
+    with pytest.raises(SystemExit):
+        main(["predict", str(DIGIT), "--family", "enormous"])
+    assert "'enormous' (choose from" in capsys.readouterr().err
 
 
 def test_bad_files_give_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

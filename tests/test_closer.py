@@ -12,24 +12,35 @@ import torch
 
 from hetmoe.analysis import attributions, inside
 from hetmoe.demo import closer
+from hetmoe.demo.classify import Models
 from hetmoe.demo.closer import BUSY, _in_bands, look_closer
+from hetmoe.encoding import FAMILIES
 from hetmoe.inference import Predictor
 from tests.tiny import tiny_checkpoint
 
 ENCODING = np.random.default_rng(0).uniform(0, 1, 1024).astype(np.float32).round(4)
-QUESTION = {"configuration": "heterogeneous", "modality": "spatial", "label": "frog", "encoding": ENCODING.tolist()}
+QUESTION = {
+    "family": "replica",
+    "configuration": "heterogeneous",
+    "modality": "spatial",
+    "label": "frog",
+    "encoding": ENCODING.tolist(),
+}
 SHORT: list[Any] = [0.5] * 1023
 
 
 @pytest.fixture(scope="module")
-def predictors() -> dict[str, Predictor]:
+def models() -> Models:
     names = ("heterogeneous", "hybrid", "homogeneous")
-    return {name: Predictor(tiny_checkpoint(name), torch.device("cpu")) for name in names}
+    return {
+        family: {name: Predictor(tiny_checkpoint(name, family=family), torch.device("cpu")) for name in names}
+        for family in FAMILIES
+    }
 
 
-def test_gives_what_the_library_computes_for_that_class_rounded(predictors: dict[str, Predictor]) -> None:
-    answer = look_closer(predictors, QUESTION)
-    predictor = predictors["heterogeneous"]
+def test_gives_what_the_library_computes_for_that_class_rounded(models: Models) -> None:
+    answer = look_closer(models, QUESTION)
+    predictor = models["replica"]["heterogeneous"]
     labels = predictor.checkpoint.labels["spatial"]
     exact = attributions(predictor, ENCODING, "spatial", labels.index("frog"))
     assert list(answer["attributions"]) == ["spatial", "temporal", "spectral", "relational"]
@@ -45,31 +56,38 @@ def test_gives_what_the_library_computes_for_that_class_rounded(predictors: dict
     assert np.shape(answer["inside"]["spectral"]["magnitude_response"]) == (1, 64)  # the tiny model has one filter
 
 
-def test_another_class_and_another_modality_have_another_answer(predictors: dict[str, Predictor]) -> None:
+def test_the_frontiers_filters_are_of_the_whole_grid(models: Models) -> None:
+    answer = look_closer(models, QUESTION | {"family": "frontier"})
+    predictor = models["frontier"]["heterogeneous"]
+    views = inside(predictor, ENCODING, "spatial")
+    response = np.array(answer["inside"]["spectral"]["magnitude_response"])
+    assert response.shape == (1, 32, 17)  # the tiny model has one filter
+    np.testing.assert_allclose(response, views["spectral"]["magnitude_response"], atol=0.005)
+
+
+def test_another_class_and_another_modality_have_another_answer(models: Models) -> None:
     answers = [
-        look_closer(predictors, QUESTION | change)["attributions"]
+        look_closer(models, QUESTION | change)["attributions"]
         for change in ({}, {"label": "ship"}, {"modality": "relational", "label": "3"})
     ]
     assert answers[0] != answers[1] != answers[2] != answers[0]
 
 
-def test_only_experts_with_a_view_have_one_and_zeros_are_fine(predictors: dict[str, Predictor]) -> None:
-    mean = predictors["hybrid"].checkpoint.statistics["temporal"].mean  # standardised, the baseline itself
-    question = {"configuration": "hybrid", "modality": "temporal", "label": "yes", "encoding": [mean] * 1024}
-    answer = look_closer(predictors, question)
+def test_only_experts_with_a_view_have_one_and_zeros_are_fine(models: Models) -> None:
+    mean = models["replica"]["hybrid"].checkpoint.statistics["temporal"].mean  # standardised, the baseline itself
+    change = {"configuration": "hybrid", "modality": "temporal", "label": "yes", "encoding": [mean] * 1024}
+    answer = look_closer(models, QUESTION | change)
     assert list(answer["attributions"]) == ["ffn", "spatial", "temporal", "spectral"]
     assert list(answer["inside"]) == ["spatial", "temporal", "spectral"]
     assert not np.any(list(answer["attributions"].values()))
-    assert look_closer(predictors, QUESTION | {"configuration": "homogeneous"})["inside"] == {}
+    assert look_closer(models, QUESTION | {"configuration": "homogeneous"})["inside"] == {}
 
 
-def test_stays_small(predictors: dict[str, Predictor]) -> None:
-    assert len(json.dumps(look_closer(predictors, QUESTION))) < 70_000
+def test_stays_small(models: Models) -> None:
+    assert len(json.dumps(look_closer(models, QUESTION))) < 70_000
 
 
-def test_several_visitors_are_looked_after_one_at_a_time(
-    predictors: dict[str, Predictor], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_several_visitors_are_looked_after_one_at_a_time(models: Models, monkeypatch: pytest.MonkeyPatch) -> None:
     running, most = 0, 0
 
     def slowly(*_: object) -> np.ndarray:
@@ -82,7 +100,7 @@ def test_several_visitors_are_looked_after_one_at_a_time(
 
     monkeypatch.setattr("hetmoe.demo.closer.attributions", slowly)
     with ThreadPoolExecutor(4) as visitors:
-        assert len(list(visitors.map(partial(look_closer, predictors), [QUESTION] * 4))) == 4
+        assert len(list(visitors.map(partial(look_closer, models), [QUESTION] * 4))) == 4
     assert most == 1
 
 
@@ -97,12 +115,14 @@ def test_bands_widen_from_a_single_bin_to_the_mean_of_many() -> None:
 @pytest.mark.parametrize(
     ("change", "words"),
     [
+        ({"family": "enormous"}, "takes a family"),
+        ({"family": ["replica"]}, "takes a family"),
         ({"configuration": "large"}, "choose one of heterogeneous, hybrid"),
-        ({"configuration": ["hybrid"]}, "takes a configuration"),
+        ({"configuration": ["hybrid"]}, "takes a family, a configuration"),
         ({"modality": "smell"}, "choose one of spatial"),
-        ({"modality": None}, "takes a configuration"),
+        ({"modality": None}, "takes a family, a configuration"),
         ({"label": "yes"}, "airplane"),  # a word is no label of a picture
-        ({"label": 3}, "takes a configuration"),
+        ({"label": 3}, "takes a family, a configuration"),
         ({"encoding": []}, "1024 numbers"),
         ({"encoding": [0.5] * 1025}, "1024 numbers"),
         ({"encoding": "0" * 1024}, "1024 numbers"),
@@ -111,23 +131,23 @@ def test_bands_widen_from_a_single_bin_to_the_mean_of_many() -> None:
         *(({"encoding": [*SHORT, x]}, "1024 numbers") for x in (1e9, -(10**400), [0.5])),
     ],
 )
-def test_nonsense_gets_a_sentence(predictors: dict[str, Predictor], change: dict[str, Any], words: str) -> None:
-    answer = look_closer(predictors, QUESTION | change)
+def test_nonsense_gets_a_sentence(models: Models, change: dict[str, Any], words: str) -> None:
+    answer = look_closer(models, QUESTION | change)
     assert list(answer) == ["message"]
     assert words in answer["message"]
 
 
 @pytest.mark.parametrize("question", [None, [], "closer", 7, {}, {"encoding": [0.5] * 1024}])
-def test_no_question_at_all_gets_a_sentence(predictors: dict[str, Predictor], question: Any) -> None:
-    assert list(look_closer(predictors, question)) == ["message"]
+def test_no_question_at_all_gets_a_sentence(models: Models, question: Any) -> None:
+    assert list(look_closer(models, question)) == ["message"]
 
 
-def test_a_crowd_is_told_so_instead_of_waiting(predictors: dict[str, Predictor]) -> None:
+def test_a_crowd_is_told_so_instead_of_waiting(models: Models) -> None:
     """Whoever waits holds a thread that predictions need."""
     closer._one_at_a_time.acquire()
     try:
         threads = ThreadPoolExecutor(8)
-        looks = [threads.submit(look_closer, predictors, QUESTION) for _ in range(8)]
+        looks = [threads.submit(look_closer, models, QUESTION) for _ in range(8)]
         deadline = time.monotonic() + 10
         while sum(look.done() for look in looks) < 4 and time.monotonic() < deadline:
             time.sleep(0.01)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.classify import MODALITIES, answer, encode
 from hetmoe.demo.colours import EXPERT_COLOURS
 from hetmoe.demo.sources import NOTHING_YET, examples, open_source
-from hetmoe.encoding import InputError
+from hetmoe.encoding import FAMILIES, Family, InputError
 from hetmoe.inference import Prediction
 
 PNG = b"\x89PNG drawn by hand"
@@ -32,9 +32,13 @@ class Parrot:
                 labels=("a", "b", "c", "d", "e", "f"),
                 routing_weights=np.array([0.25, 0.75]),
                 expert_logits=np.array([[9.00004, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]),
+                temperature=1.25,
             )
             for modality, encoding in encodings.items()
         }
+
+
+BOTH: Any = {family: {"hybrid": Parrot()} for family in FAMILIES}
 
 
 def marked(path: str) -> dict[str, Any]:
@@ -75,21 +79,26 @@ def test_nothing_to_classify_is_a_sentence(value: dict[str, Any] | None, sentenc
     assert sentence in str(error.value)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("kind", MODALITIES)
-def test_answer_has_every_models_outputs_for_one_encoding(kind: str) -> None:
+def test_answer_has_every_models_outputs_for_one_encoding(kind: str, family: Family) -> None:
     parrots = {"hybrid": Parrot(), "homogeneous": Parrot()}
-    name = next(iter(examples(kind)))
-    shown = answer(parrots, kind, {"example": name})  # type: ignore[arg-type]
+    silent = Parrot()
+    models: Any = {each: parrots if each == family else {"hybrid": silent} for each in FAMILIES}
+    name, path = next(iter(examples(kind).items()))
+    shown = answer(models, kind, {"example": name, "family": family})
+    assert silent.given == []  # nothing is computed for the other family
     assert shown["message"] is None
     assert [lane["modality"] for lane in shown["inputs"]] == list(MODALITIES[kind])
     for lane in shown["inputs"]:
         assert lane["labels"] == ["a", "b", "c", "d", "e", "f"]
-        outputs = {"experts": ["spatial", "temporal"], "routing_weights": [0.25, 0.75]}
+        outputs: dict[str, Any] = {"experts": ["spatial", "temporal"], "routing_weights": [0.25, 0.75]}
         outputs["expert_logits"] = [[9.0, 0, 0, 0, 0, 0], [0, 9, 0, 0, 0, 0]]
-        unknown = {"calibration": 1.0, "foreign": None}
-        assert lane["models"] == {"hybrid": outputs | unknown, "homogeneous": outputs | unknown}
+        outputs |= {"calibration": 1.25, "foreign": None}
+        assert lane["models"] == {"hybrid": outputs, "homogeneous": outputs}
         for parrot in parrots.values():
             (given,) = parrot.given
+            assert (given[lane["modality"]] == encode(kind, path, family)[lane["modality"]]).all()
             assert np.abs(given[lane["modality"]] - lane["encoding"]).max() <= 0.00005
             assert max(len(str(number)) for number in lane["encoding"]) <= 8  # digits that nobody would see
 
@@ -97,23 +106,30 @@ def test_answer_has_every_models_outputs_for_one_encoding(kind: str) -> None:
 @pytest.mark.parametrize("kind", MODALITIES)
 def test_answer_to_a_bad_file_is_a_sentence(kind: str, tmp_path: Path) -> None:
     (tmp_path / "bad").write_bytes(b"neither a picture nor a sound")
-    shown = answer({"hybrid": Parrot()}, kind, {"file": marked(str(tmp_path / "bad"))})  # type: ignore[dict-item]
+    shown = answer(BOTH, kind, {"file": marked(str(tmp_path / "bad"))})
     assert shown["inputs"] == []
     assert "could not be read" in shown["message"]
 
 
 @pytest.mark.parametrize("value", ["x", [1], 5, {"example": []}, {"example": {}}, {"file": 1}, {"drawing": 2}])
 def test_whatever_the_browser_sends_gets_a_sentence(value: Any) -> None:
-    shown = answer({"hybrid": Parrot()}, "digit", value)  # type: ignore[dict-item]
+    shown = answer(BOTH, "digit", value)
     assert shown["inputs"] == []
     assert shown["message"] in (NOTHING_YET["digit"], "Please send a file.")
 
 
 def test_an_answer_says_what_it_answers() -> None:
-    value = {"example": "7", "number": 12, "variation": {"name": "mirror", "strength": 1}}
-    assert answer({"hybrid": Parrot()}, "digit", value)["asked"] == value  # type: ignore[dict-item]
+    value = {"example": "7", "number": 12, "family": "replica", "variation": {"name": "mirror", "strength": 1}}
+    assert answer(BOTH, "digit", value)["asked"] == value
     drawing = {"drawing": "data:image/png;base64,", "number": 13}
-    assert answer({"hybrid": Parrot()}, "digit", drawing)["asked"] == {"number": 13}  # type: ignore[dict-item]
+    assert answer(BOTH, "digit", drawing)["asked"] == {"number": 13, "family": "frontier"}
+
+
+@pytest.mark.parametrize("family", [None, "", "enormous", "__class__", 7, [], {}, ["replica"]])
+def test_without_a_family_or_with_an_unknown_one_frontier_answers(family: Any) -> None:
+    shown = answer(BOTH, "digit", {"example": "7", "family": family})
+    assert shown["message"] is None
+    assert shown["asked"]["family"] == "frontier"
 
 
 def test_colours_stand_out_from_the_page() -> None:

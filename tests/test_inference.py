@@ -271,5 +271,6 @@ def test_eight_threads_get_the_same_answers(predictor):
 
 
 def test_the_published_checkpoints_have_a_place():
-    expected = Path(inference.__file__).parents[1] / "weights" / "replica-hybrid.safetensors"
-    assert default_checkpoint("hybrid") == expected
+    weights = Path(inference.__file__).parents[1] / "weights"
+    assert default_checkpoint("hybrid") == weights / "frontier-hybrid.safetensors"
+    assert default_checkpoint("hybrid", "replica") == weights / "replica-hybrid.safetensors"

@@ -7,7 +7,7 @@ import pytest
 
 from hetmoe.demo.classify import answer, encode
 from hetmoe.demo.sources import MAX_LIVE_LETTERS, WAV_URL, open_source
-from hetmoe.encoding import InputError
+from hetmoe.encoding import FAMILIES, InputError
 from tests.media import SAMPLES
 
 SPOKEN = next(SAMPLES.glob("speech-*-up.wav"))
@@ -20,9 +20,10 @@ def url(content: bytes) -> str:
 def test_a_live_second_is_encoded_as_the_same_file_would_be() -> None:
     source = open_source("sound", {"live": url(SPOKEN.read_bytes())})
     assert source == SPOKEN.read_bytes()
-    live, file = encode("sound", source), encode("sound", SPOKEN)
-    for modality in ("temporal", "spectral"):
-        np.testing.assert_array_equal(live[modality], file[modality])
+    for family in FAMILIES:
+        live, file = encode("sound", source, family), encode("sound", SPOKEN, family)
+        for modality in ("temporal", "spectral"):
+            np.testing.assert_array_equal(live[modality], file[modality])
 
 
 @pytest.mark.parametrize(

@@ -36,10 +36,13 @@ def tiny_frontier_config(configuration: str = "heterogeneous") -> ModelConfig:
     return replace(config, experts=tuple(experts), router_hidden=4)
 
 
-def tiny_model(configuration: str = "heterogeneous", n_outputs: int = 10, seed: int = 0) -> HetMoE:
+def tiny_model(
+    configuration: str = "heterogeneous", n_outputs: int = 10, seed: int = 0, family: Family = "replica"
+) -> HetMoE:
     """In evaluation mode, with statistics in its batch normalisations that a forward in training mode left there."""
     torch.manual_seed(seed)
-    model = HetMoE(tiny_config(configuration, n_outputs))
+    is_frontier = family == "frontier"
+    model = HetMoE(tiny_frontier_config(configuration) if is_frontier else tiny_config(configuration, n_outputs))
     model(2 * torch.randn(8, 1024) + 1)
     return model.eval()
 
@@ -48,7 +51,7 @@ def tiny_checkpoint(configuration: str = "heterogeneous", seed: int = 0, family:
     """An untrained model with everything that a checkpoint has."""
     metrics = {"test/all/accuracy": 0.1, "test/all/loss": 2.302585092994046}
     provenance = {"seed": seed, "steps": 0, "versions": {"torch": torch.__version__}}
-    model = tiny_model(configuration, seed=seed)
+    model = tiny_model(configuration, seed=seed, family=family)
     return Checkpoint(family, model, STATISTICS, LABELS, dict.fromkeys(MODALITIES, 1.5), metrics, provenance)
 
 

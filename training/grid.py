@@ -239,8 +239,8 @@ def attempt(execute: Execute, settings: Settings, wait: bool, run: Run) -> Outco
 
 def in_processes(runs: list[Run], attempt: Attempt, parallel: int) -> Iterator[Outcome]:
     """A `Start`: on this machine, `parallel` runs at a time; one after another in this process if that is one."""
-    # For numpy's BLAS, which torch does not govern: with a thread for each core in every process, the processes wait for
-    # each other's threads; a step of the frontier's took 1.4 times as long.
+    # For numpy's BLAS, which torch does not govern: with a thread for each core in every process, the processes wait
+    # for each other's threads; a step of the frontier's took 1.4 times as long.
     os.environ["OMP_NUM_THREADS"] = os.environ["OPENBLAS_NUM_THREADS"] = str(max(1, available_cores() // parallel))
     if parallel == 1:
         yield from map(attempt, runs)

@@ -1,6 +1,5 @@
 """Look closer: what each expert of one model answered to in one input, and what goes on inside it."""
 
-from collections.abc import Mapping
 from math import floor, log10
 from threading import BoundedSemaphore, Lock
 from typing import Any
@@ -9,9 +8,9 @@ import gradio as gr
 import numpy as np
 
 from hetmoe.analysis import attributions, inside
+from hetmoe.demo.classify import Models
 from hetmoe.demo.theme import ASSETS, script
 from hetmoe.encoding import N_INPUTS
-from hetmoe.inference import Predictor
 
 LARGEST = 100.0  # no encoding comes near it
 BANDS = 64  # of the filters' responses, evenly spaced in log frequency
@@ -21,19 +20,21 @@ _waiting = BoundedSemaphore(4)  # each holds a thread of those that predictions 
 BUSY = {"message": "Many visitors look closer just now. Please choose something again in a moment."}
 
 
-def look_closer(predictors: Mapping[str, Predictor], question: Any) -> dict[str, Any]:
+def look_closer(models: Models, question: Any) -> dict[str, Any]:
     """What there is to draw of one input and one class, about 45 KB as JSON:
 
     {"attributions": {expert: [float] * 1024}, "inside": {expert: view}}, or, if the question is none, {"message": a
     sentence}. The attributions are those of `analysis.attributions`, in logits; the views those of `analysis.inside`,
-    but the spectral expert's {"magnitude_response": K rows of 64}, the mean gain in bands from 0 to 512 cycles that are
-    evenly spaced in log(1 + cycles). All are rounded to as many places as give the largest of their kind three digits.
+    but the replica's spectral expert's {"magnitude_response": K rows of 64}, the mean gain in bands from 0 to 512
+    cycles that are evenly spaced in log(1 + cycles). All are rounded to as many places as give the largest of their
+    kind three digits.
 
-    question: from the browser, so it may be anything. Asked well, it is {"configuration": str, "modality": str,
-        "label": str, "encoding": 1024 numbers as `classify.answer` gives them}.
+    question: from the browser, so it may be anything. Asked well, it is {"family": str, "configuration": str,
+        "modality": str, "label": str, "encoding": 1024 numbers as `classify.answer` gives them}.
     """
     match question:
         case {
+            "family": "frontier" | "replica" as family,
             "configuration": str(configuration),
             "modality": str(modality),
             "label": str(label),
@@ -41,7 +42,8 @@ def look_closer(predictors: Mapping[str, Predictor], question: Any) -> dict[str,
         }:
             pass
         case _:
-            return {"message": "To look closer takes a configuration, a modality, a label and an encoding."}
+            return {"message": "To look closer takes a family, a configuration, a modality, a label and an encoding."}
+    predictors = models[family]
     if configuration not in predictors:
         return {"message": f"There is no such configuration; choose one of {', '.join(predictors)}."}
     predictor = predictors[configuration]
@@ -68,12 +70,12 @@ def look_closer(predictors: Mapping[str, Predictor], question: Any) -> dict[str,
     }
 
 
-def make_closer(predictors: Mapping[str, Predictor]) -> gr.HTML:
+def make_closer(models: Models) -> gr.HTML:
     """The panel. The browser asks for its contents when it comes into sight."""
 
     # Gradio runs it in a thread of its pool, as it does the predictions: the event loop goes on.
     def ask_closer(question: Any) -> dict[str, Any]:
-        return look_closer(predictors, question)
+        return look_closer(models, question)
 
     return gr.HTML(
         html_template=(ASSETS / "closer.html").read_text(encoding="utf-8"),
@@ -91,9 +93,11 @@ def _is_encoding(numbers: Any) -> bool:
 
 
 def _small(view: dict[str, Any]) -> dict[str, Any]:
-    if "magnitude_response" in view:
-        return {"magnitude_response": _rounded(_in_bands(np.array(view["magnitude_response"])))}
-    return {name: _rounded(np.array(value)) if isinstance(value, list) else value for name, value in view.items()}
+    view = {name: np.array(value) if isinstance(value, list) else value for name, value in view.items()}
+    response = view.get("magnitude_response")
+    if response is not None and response.ndim == 2:
+        view["magnitude_response"] = _in_bands(response)
+    return {name: _rounded(value) if isinstance(value, np.ndarray) else value for name, value in view.items()}
 
 
 def _in_bands(response: np.ndarray) -> np.ndarray:

@@ -1,16 +1,27 @@
 """What the compare panel and the tour say about the published models: the numbers that their checkpoints carry."""
 
-from collections.abc import Mapping
 from typing import Any
 
-from hetmoe.demo.classify import MODALITIES
-from hetmoe.inference import Predictor
+from hetmoe.checkpoint import load_checkpoint
+from hetmoe.demo.classify import MODALITIES, Models
+from hetmoe.inference import Predictor, default_checkpoint
 
 
-def facts(predictors: Mapping[str, Predictor]) -> dict[str, dict[str, Any]]:
-    """configuration → {"parameters": int, "multiply_adds": int for one input, "accuracy": mean over the modalities'
-    test sets, in [0, 1], "modalities": {modality: {"accuracy", "routing": {expert: mean weight}}}}."""
-    return {name: _facts(predictor) for name, predictor in predictors.items()}
+def facts(models: Models) -> dict[str, dict[str, dict[str, Any]]]:
+    """family → configuration → {"parameters": int, "multiply_adds": int for one input, "accuracy": mean over the
+    modalities' test sets, in [0, 1], "modalities": {modality: {"accuracy", "routing": {expert: mean weight}}}}."""
+    return {
+        family: {name: _facts(predictor) for name, predictor in of_family.items()}
+        for family, of_family in models.items()
+    }
+
+
+def control() -> float:
+    """The accuracy, as in `facts`, of the frontier's control: one convolutional net of a mixture's size.
+
+    Raises CheckpointError if its checkpoint cannot be loaded.
+    """
+    return float(load_checkpoint(default_checkpoint("convolutional")).metrics["test/all/accuracy"])
 
 
 def _facts(predictor: Predictor) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def make_experiments() -> gr.HTML:
     """The panel of ready-made experiments, which compares an input with itself, changed, or with another one."""
     experiments = {
         kind: [
-            {"name": name, "label": v.label, "sentence": v.sentences[kind], "strength": v.strength, "ends": v.ends}
+            {"name": name, "label": v.label, "sentences": v.sentences[kind], "strength": v.strength, "ends": v.ends}
             for name, v in VARIATIONS.items()
             if kind in v.kinds
         ]

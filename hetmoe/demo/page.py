@@ -1,7 +1,6 @@
 """The page as a whole: a header, a tab for each kind of input, and the evidence."""
 
 import sys
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -10,9 +9,9 @@ from starlette.middleware import Middleware
 
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.demo.api import add_endpoints
-from hetmoe.demo.classify import MODALITIES, answer
+from hetmoe.demo.classify import MODALITIES, Models, answer
 from hetmoe.demo.closer import make_closer
-from hetmoe.demo.compare import facts
+from hetmoe.demo.compare import control, facts
 from hetmoe.demo.components import (
     MAX_FILE_MEGABYTES,
     SNAPSHOT,
@@ -27,41 +26,47 @@ from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
 from hetmoe.demo.social import CARD, SocialCard
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
+from hetmoe.encoding import FAMILIES
 from hetmoe.inference import Predictor, default_checkpoint
 
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
 HOUR = 3600
 
 
-def load_predictors() -> dict[str, Predictor]:
-    """The published model of every configuration. Raises CheckpointError if one cannot be loaded."""
-    return {name: Predictor.load(default_checkpoint(name)) for name in CONFIGURATIONS}
+def load_predictors() -> Models:
+    """The published model of every family and configuration. Raises CheckpointError if one cannot be loaded."""
+    return {
+        family: {name: Predictor.load(default_checkpoint(name, family)) for name in CONFIGURATIONS}
+        for family in FAMILIES
+    }
 
 
 def build(
-    predictors: Mapping[str, Predictor], evidence: Path = EVIDENCE, landscape_file: Path = LANDSCAPE
+    models: Models, control_accuracy: float, evidence: Path = EVIDENCE, landscape_file: Path = LANDSCAPE
 ) -> gr.Blocks:
-    """The page for these models, one by each configuration's name; every input opens with an example classified.
+    """The page for these models; every input opens with an example classified.
+
+    control_accuracy: of the net that the mixtures are compared with; see demo.compare.control
 
     evidence: the file that the evidence tab shows; see demo.evidence
     landscape_file: what is known of the models' answers; see demo.landscape
     """
-    known = facts(predictors)
+    known = facts(models)
     landscape = read_landscape(landscape_file)
     # An upload is kept for a day, so that it can still be classified anew on a page left open.
     with gr.Blocks(title="HetMoE", analytics_enabled=False, fill_width=True, delete_cache=(HOUR, 24 * HOUR)) as page:
-        make_static("header")
+        make_static("header", facts=known)
         with gr.Tabs():
             for kind in MODALITIES:
                 with gr.Tab(kind.capitalize(), id=kind) as tab:
                     with gr.Row(elem_classes="hm-stage"):
                         given = make_input(kind)
-                        results = make_results(kind, answer(predictors, kind, given.value, landscape))
+                        results = make_results(kind, answer(models, kind, given.value, landscape))
                     if kind == "sound":
                         make_static("ribbon", "recognise")
                 # Unqueued and one at a time, always ending on the last state: as live as the server can follow.
                 given.input(
-                    partial(answer, predictors, kind, landscape=landscape),
+                    partial(answer, models, kind, landscape=landscape),
                     given,
                     results,
                     queue=False,
@@ -76,25 +81,30 @@ def build(
         with gr.Column(elem_id="hm-panels"):
             # One panel below another, for whichever input is open.
             make_experiments()
-            make_static("compare", facts=known)
-            make_closer(predictors)
+            make_static("compare", facts=known, control=control_accuracy)
+            make_closer(models)
             make_landscape(landscape)
         make_static("footer")
         make_share()
-        make_static("tour", facts=known)
-        add_endpoints(predictors)
+        make_static("tour", facts=known, control=control_accuracy)
+        add_endpoints(models)
     return page
 
 
 def serve(evidence: Path = EVIDENCE) -> None:
     """Loads the models and serves the page until interrupted; exits with a message if there are none."""
     try:
-        predictors = load_predictors()
+        models, control_accuracy = load_predictors(), control()
     except CheckpointError as error:
         sys.exit(f"The page needs the published models: {error}.")
-    build(predictors, evidence).launch(
+    build(models, control_accuracy, evidence).launch(
         theme=theme(),
-        head=head({name: p.checkpoint.model.config.expert_labels() for name, p in predictors.items()}),
+        head=head(
+            {
+                family: {name: p.checkpoint.model.config.expert_labels() for name, p in of_family.items()}
+                for family, of_family in models.items()
+            }
+        ),
         favicon_path=ASSETS / "favicon.svg",
         allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)],
         max_file_size=MAX_FILE_MEGABYTES * 10**6,

@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 
 from hetmoe.demo.colours import GREYS, css_variables
+from hetmoe.encoding import Family
 from hetmoe.variations import VARIATIONS
 
 ASSETS = Path(__file__).parent / "assets"
@@ -33,10 +34,10 @@ def style_sheet() -> str:
     return "\n".join([css_variables(), *(path.read_text(encoding="utf-8") for path in parts)])
 
 
-def head(experts: Mapping[str, Sequence[str]]) -> str:
+def head(experts: Mapping[Family, Mapping[str, Sequence[str]]]) -> str:
     """What every component finds on the page: the style sheet, and the state that they share.
 
-    experts: configuration → the names of its experts
+    experts: family → configuration → the names of its experts
     """
     variations: dict[str, list[str]] = {}
     for name, variation in VARIATIONS.items():

@@ -1,6 +1,7 @@
 """What a person does with the page and sees on it."""
 
 import base64
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,6 +94,11 @@ class Hand:
     def give(self, name: str, content: bytes) -> None:
         """Chooses a file in the open tab's file dialogue."""
         self.part("file").set_input_files({"name": name, "mimeType": "", "buffer": content})
+
+    def choose_family(self, name: str) -> None:
+        """Waits for the family's own answer."""
+        self.page.get_by_role("radio", name=name).check(force=True)
+        expect(self.page.locator("html")).not_to_have_class(re.compile("hm-waiting"))
 
     def choose_configuration(self, name: str) -> None:
         self.page.get_by_role("radio", name=name).check(force=True)

@@ -1,6 +1,8 @@
 """Looking closer: what each expert answered to, drawn over the input, and what is inside it."""
 
 import json
+import re
+from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import Locator, Request, expect
@@ -111,7 +113,8 @@ def test_a_what_if_asks_nothing(hand: Hand) -> None:
     assert asked == []
 
 
-def test_both_views_of_a_sound_can_be_looked_at(hand: Hand) -> None:
+def test_both_views_of_a_sound_can_be_looked_at(open_page: Callable[..., Hand]) -> None:
+    hand = open_page("?family=replica")
     hand.open_tab("Sound")
     look(hand)
     waveform = pictures(hand)
@@ -125,6 +128,25 @@ def test_both_views_of_a_sound_can_be_looked_at(hand: Hand) -> None:
     hand.open_tab("Picture")
     look(hand)
     expect(hand.button("Spectrum")).to_be_hidden()
+
+
+def test_the_frontiers_spectrogram_is_a_grid_and_so_are_its_filters(hand: Hand) -> None:
+    hand.open_tab("Sound")
+    look(hand)
+    asked = questions(hand)
+    hand.button("Spectrogram").press("Enter")
+    settle(hand)
+    assert [q["family"] for q in asked] == ["frontier"]
+    card = panel(hand).locator("[data-expert=spectral]")
+    expect(card.get_by_role("img", name="in the spectrogram")).to_be_visible()
+    expect(card).to_contain_text(
+        "On the spectrogram, time to the right: which ripples its 8 learned filters let through"
+    )
+    expect(card.locator(".hm-closer-axis")).to_be_hidden()
+    assert card.locator("canvas").evaluate_all("(canvases) => canvases.map(({ height }) => height)") == [512, 248]
+    panel(hand).get_by_text("The same in numbers").click()
+    for row in panel(hand).locator("tbody tr").all():
+        assert re.fullmatch(r"\d\.\d\d s, \d\.\d\d kHz", row.locator("td").last.inner_text())
 
 
 def test_a_stroke_asks_nothing_until_the_pen_is_lifted(hand: Hand) -> None:

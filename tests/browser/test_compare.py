@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import expect
 
 from hetmoe.checkpoint import load_checkpoint
+from hetmoe.encoding import Family
 from hetmoe.inference import default_checkpoint
 from tests.browser.hand import Hand
 
@@ -63,7 +64,8 @@ def choose_example(hand: Hand, name: str) -> None:
         hand.page.locator(f'.hm-example[data-name="{name}"]').click()
 
 
-def test_three_answer_the_same_input_and_one_of_them_is_wrong(hand: Hand) -> None:
+def test_three_answer_the_same_input_and_one_of_them_is_wrong(open_page: Callable[..., Hand]) -> None:
+    hand = open_page("?family=replica")
     expect(hand.page.get_by_role("heading", name="Compare")).to_be_visible()
     seen = columns(hand)
     assert tuple(seen) == CONFIGURATIONS
@@ -89,17 +91,27 @@ def test_the_page_shows_what_the_chosen_column_says(hand: Hand) -> None:
         assert column.lanes[0].routing == [[bar.name, bar.width] for bar in page.routing]
 
 
-def test_its_numbers_are_the_checkpoints(hand: Hand) -> None:
+@pytest.mark.parametrize(("family", "spectral"), [("frontier", "… on spectrograms"), ("replica", "… on spectra")])
+def test_its_numbers_are_the_checkpoints(hand: Hand, family: Family, spectral: str) -> None:
     hand.open_tab("Sound")
+    hand.choose_family(family.capitalize())
     hand.wait_until(lambda: len(columns(hand)["Hybrid"].lanes) == 2)
     for name, column in columns(hand).items():
-        metrics = load_checkpoint(default_checkpoint(name.lower())).metrics
+        metrics = load_checkpoint(default_checkpoint(name.lower(), family)).metrics
         assert column.facts.pop("parameters") == f"{int(metrics['test/all/parameters']):,}"
         assert column.facts.pop("multiply-adds an input") == f"{metrics['test/all/multiply_adds'] / 1e6:.2f} M"
         accuracies = {name: float(text.removesuffix("\u202f%")) for name, text in column.facts.items()}
-        names = {"test accuracy, all kinds": "all", "… on waveforms": "temporal", "… on spectra": "spectral"}
+        names = {"test accuracy, all kinds": "all", "… on waveforms": "temporal", spectral: "spectral"}
         expected = {name: 100 * metrics[f"test/{key}/accuracy"] for name, key in names.items()}
         assert accuracies == pytest.approx(expected, abs=0.0501)
+
+
+def test_the_control_is_told_of_where_it_is_one(hand: Hand) -> None:
+    sentence = hand.page.locator(".hm-control")
+    accuracy = 100 * load_checkpoint(default_checkpoint("convolutional")).metrics["test/all/accuracy"]
+    expect(sentence).to_contain_text(f"one convolutional net of the same size, {accuracy:.1f}\u202f%")
+    hand.choose_family("Replica")
+    expect(sentence).to_be_hidden()  # it was given the frontier's encodings
 
 
 def test_a_what_if_is_the_chosen_ones_alone(hand: Hand) -> None:

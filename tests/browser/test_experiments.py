@@ -68,7 +68,13 @@ def test_before_anything_is_chosen_there_are_buttons_and_one_line(hand: Hand) ->
     expect(panel(hand)).to_be_hidden()
 
 
-def test_a_digit_and_its_mirror_image_are_the_same_1024_numbers(hand: Hand) -> None:
+@pytest.fixture
+def replica(open_page: Callable[..., Hand]) -> Hand:
+    return open_page("?family=replica")
+
+
+def test_a_digit_and_its_mirror_image_are_the_same_1024_numbers_to_the_replica(replica: Hand) -> None:
+    hand = replica
     hand.open_tab("Digit")
     before = hand.see()
     press(hand, "mirror")
@@ -83,7 +89,31 @@ def test_a_digit_and_its_mirror_image_are_the_same_1024_numbers(hand: Hand) -> N
     expect(change(hand)).to_have_count(0)
 
 
-def test_upside_down_a_picture_is_routed_otherwise(hand: Hand) -> None:
+def test_the_sentence_is_true_of_the_family(hand: Hand) -> None:
+    hand.open_tab("Digit")
+    press(hand, "mirror")
+    expect(panel(hand).get_by_text("The rows’ distances stay")).to_be_visible()
+    expect(change(hand)).to_contain_text("→")
+    press(hand, "negative")
+    expect(panel(hand).get_by_text("no expert can tell")).to_be_visible()
+    expect(change(hand)).to_have_text("All 1024 numbers are the same.")
+    press(hand, "mirror")
+    expect(change(hand)).to_contain_text("→")
+    hand.choose_family("Replica")  # the experiment stays
+    expect(panel(hand).get_by_text("no expert can tell")).to_be_visible()
+    expect(change(hand)).to_have_text("All 1024 numbers are the same.")
+
+
+def test_an_input_of_the_other_family_is_let_go(hand: Hand) -> None:
+    press(hand, "Keep this one")
+    sides(hand, names=("Kept", "Now"))
+    hand.choose_family("Replica")
+    expect(change(hand)).to_have_count(0)
+    expect(panel(hand).get_by_role("button", name="Keep this one")).to_be_visible()
+
+
+def test_upside_down_a_picture_is_routed_otherwise(replica: Hand) -> None:
+    hand = replica
     press(hand, "upside-down")
     expect(change(hand)).to_have_text(re.compile(r"^\w+ \d+\u202f% → \d+\u202f%; (\w+ → \w+|still \w+, .*)\.$"))
     left, right = sides(hand)
@@ -98,7 +128,8 @@ def test_upside_down_a_picture_is_routed_otherwise(hand: Hand) -> None:
     assert moves[moved] == max(moves)
 
 
-def test_the_noise_slider_moves_the_bars_while_it_is_dragged(hand: Hand) -> None:
+def test_the_noise_slider_moves_the_bars_while_it_is_dragged(replica: Hand) -> None:
+    hand = replica
     press(hand, "add noise")
     as_it_is, _ = sides(hand)
     hand.page.evaluate("window.nodes = [...document.querySelectorAll('.hm-experiments *')]")
@@ -121,7 +152,8 @@ def test_the_noise_slider_moves_the_bars_while_it_is_dragged(hand: Hand) -> None
     expect(change(hand)).to_have_text("All 1024 numbers are the same.")
 
 
-def test_a_reversed_word_keeps_its_spectrum_and_can_be_played(hand: Hand) -> None:
+def test_a_reversed_word_keeps_its_spectrum_to_the_replica_and_can_be_played(replica: Hand) -> None:
+    hand = replica
     hand.open_tab("Sound")
     press(hand, "reverse")
     expect(change(hand, 1)).to_have_text("The spectrum: All 1024 numbers are the same.")
@@ -154,7 +186,7 @@ def test_a_drawing_carries_the_experiment(hand: Hand) -> None:
     hand.page.mouse.up()
     assert drawn.pictures[0] != turned.pictures[0]
     ink = hand.pad()
-    press(hand, "mirror")
+    press(hand, "negative")
     expect(change(hand)).to_have_text("All 1024 numbers are the same.")
     assert hand.pad() == ink  # the drawing stays on the pad
     assert sides(hand)[0].pictures[0] != example.pictures[0]

@@ -135,10 +135,10 @@ def test_bars_move_during_the_stroke_and_end_on_the_last_state(hand: Hand) -> No
     assert len(widths) >= 5  # while the pen is down
     hand.page.mouse.up()
 
-    distances = encode_digit(Image.open(io.BytesIO(hand.pad()))).reshape(32, 32)
+    distances = encode_digit(Image.open(io.BytesIO(hand.pad())), "frontier").reshape(32, 32)
     brightness = np.argsort(distances, axis=None, kind="stable")
 
-    def shows_last_state() -> bool:  # the farther apart two rows are, the brighter
+    def shows_last_state() -> bool:  # the farther apart two rows or columns are, the brighter
         return bool((np.diff(pixels(hand.see()[0].seen).sum(axis=2).ravel()[brightness].astype(int)) >= -2).all())
 
     hand.wait_until(shows_last_state)

@@ -31,7 +31,8 @@ ROUND_TRIPS = """() => {
   const sortKeys = (_, x) => (x?.constructor === Object ? Object.fromEntries(Object.entries(x).sort()) : x);
   const text = (value) => JSON.stringify(value, sortKeys);
   const seenAs = { picture: ["spatial"], sound: ["temporal", "spectral"], digit: ["relational"], evidence: [] };
-  const plain = { tab: "picture", configuration: hm.configurations[0], temperature: 1 };
+  const opened = { family: hm.families[0], configuration: hm.configurations[0], temperature: 1 };
+  const plain = { tab: "picture", ...opened };
   Object.assign(plain, { shares: {}, chosen: {}, variation: {}, source: {} });
   return [...Array(400)].map(() => {
     const tab = pick(Object.keys(seenAs));
@@ -39,6 +40,7 @@ ROUND_TRIPS = """() => {
     const configuration = pick(hm.configurations);
     const state = {
       tab,
+      family: pick(hm.families),
       configuration,
       temperature: pick([1, 0.5, 0.25, 1.07, 4, 2 ** -1.05]),
       shares: pick(shares[configuration]),
@@ -58,7 +60,7 @@ ROUND_TRIPS = """() => {
     if (onTour) state.tour = 3;
     const expected = onTour ? { ...plain, ...modes, tour: 3 } : state;
     const written = hm.address.write({ ...hm.state, routing: "learned", theme: undefined, tour: null, ...state });
-    const read = { configuration: hm.configurations[0], temperature: 1, ...hm.address.read(written) };
+    const read = { ...opened, ...hm.address.read(written) };
     return [text(expected), text(read), written];
   });
 }"""
@@ -125,7 +127,7 @@ def test_a_link_opens_what_its_sender_sees(open_page: Callable[..., Hand]) -> No
 @pytest.mark.parametrize(
     "nonsense",
     [
-        "?tab=__proto__&example=constructor&configuration=toString&routing=__proto__&variation=%3Cb%3E:9",
+        "?tab=__proto__&example=constructor&family=__proto__&configuration=toString&routing=__proto__&variation=%3Cb%3E:9",
         "?mute=__proto__,constructor,,:&share=spatial:NaN,temporal:7,spectral&temperature=-1&why=spectral:no",
         "?theme=pink&tour=-1&present=yes&embed=&hide=%7D%3C/style%3E,*&%E0%A4%A&=&&?",
         "?variation=foo:0.4&mute=ffn-1,ffn&share=ffn-4:0.5",

@@ -1,5 +1,7 @@
 """Muting, soloing and weighing experts, and overruling the router."""
 
+from collections.abc import Callable
+
 import pytest
 from playwright.sync_api import expect
 
@@ -8,6 +10,12 @@ from tests.browser.hand import Hand, Lane
 
 def weights(lane: Lane) -> dict[str, float]:
     return {bar.name: bar.width for bar in lane.routing}
+
+
+@pytest.fixture
+def hand(open_page: Callable[..., Hand]) -> Hand:
+    """On the replica, whose router leaves nobody without a weight."""
+    return open_page("?family=replica")
 
 
 @pytest.fixture(autouse=True)

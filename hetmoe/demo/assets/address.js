@@ -1,5 +1,5 @@
 // The state in the page's address, readable and short: what differs from the page as it opens, of the open tab.
-//   ?tab=digit&example=7&configuration=hybrid&routing=uniform&temperature=0.5&mute=spatial,temporal&share=spectral:0.3
+//   ?tab=digit&example=7&family=replica&configuration=hybrid&routing=uniform&temperature=0.5&mute=spatial,temporal&share=spectral:0.3
 //   &why=frog&variation=noise:0.4&theme=dark&tour=3&present=1&embed=1&hide=tour,compare
 // A recording is seen twice, so that there `why` names who is asked: why=temporal:yes. Uploads and drawings do not fit
 // into an address. What is unknown or malformed is ignored, and parameters that are not ours (Gradio's) stay.
@@ -7,7 +7,7 @@
 
 const SEEN_AS = { picture: ["spatial"], sound: ["temporal", "spectral"], digit: ["relational"], evidence: [] };
 const PARAMETERS =
-  "tab example configuration routing temperature mute share why variation theme tour present embed hide".split(" ");
+  "tab example family configuration routing temperature mute share why variation theme tour present embed hide".split(" ");
 const PATIENCE = 300; // ms without a change until the address is written
 
 const oneOf = (values, value) => (values.includes(value) ? value : undefined);
@@ -22,7 +22,8 @@ function read(search) {
   const get = (name) => given.get(name) ?? undefined;
   const tab = oneOf(Object.keys(SEEN_AS), get("tab")) ?? "picture";
   const configuration = oneOf(hm.configurations, get("configuration"));
-  const experts = hm.experts[configuration ?? hm.configurations[0]];
+  const family = oneOf(hm.families, get("family"));
+  const experts = hm.experts[family ?? hm.families[0]][configuration ?? hm.configurations[0]];
   const known = ([name, value]) => [oneOf(experts, name.replace("-", " ")), value];
   const shares = [
     ...list(get("mute")).map((name) => known([name, 0])),
@@ -36,6 +37,7 @@ function read(search) {
   const tour = within(1, 99, get("tour"));
   const change = {
     tab,
+    family,
     configuration,
     routing: oneOf(["uniform", "top-1"], get("routing")),
     temperature: within(0.25, 4, get("temperature")),
@@ -63,6 +65,7 @@ function write(state) {
   const shown = {
     tab: tab !== "picture" && tab,
     example: example !== hm.examples[tab]?.[0] && example,
+    family: state.family !== hm.families[0] && state.family,
     configuration: state.configuration !== hm.configurations[0] && state.configuration,
     routing: state.routing !== "learned" && state.routing,
     temperature: state.temperature !== 1 && state.temperature,

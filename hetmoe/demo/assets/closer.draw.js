@@ -21,10 +21,11 @@ function sheet(canvas, height) {
 }
 
 function drawAttributions(canvas, expert, modality, encoding, values) {
-  const paper = sheet(canvas, isGrid(modality) ? WIDTH : WIDTH / 2);
-  if (isGrid(modality)) {
-    greyCells(paper, encoding, WIDTH, expert.startsWith("ffn") ? 0.2 : 0.5); // a plain network's colour is a grey, too
-    marks(paper, values, strengths(values), SIDE, canvas.height / SIDE);
+  const paper = sheet(canvas, hm.isGrid(modality) ? WIDTH : WIDTH / 2);
+  if (hm.isGrid(modality)) {
+    greyCells(paper, modality, encoding, WIDTH, expert.startsWith("ffn") ? 0.2 : 0.5); // a plain network's colour is a grey, too
+    const strong = strengths(values);
+    marks(paper, inPlace(modality, values), inPlace(modality, strong), SIDE, canvas.height / SIDE);
     return;
   }
   const stretches = Array.from({ length: 1024 / STRETCH }, (_, i) =>
@@ -70,20 +71,30 @@ function hatching(context, ink) {
 }
 
 // A cell of a grid, on whole pixels: there are no seams.
-function fillCell(context, x, y, width, height, left = 0) {
+function fillCell(context, x, y, width, height, left = 0, top = 0) {
   const [x0, x1, y0, y1] = [x * width, (x + 1) * width, y * height, (y + 1) * height].map(Math.round);
-  context.fillRect(left + x0, y0, x1 - x0, y1 - y0);
+  context.fillRect(left + x0, top + y0, x1 - x0, y1 - y0);
+}
+
+// 1024 numbers in the order in which their cells are drawn, row by row.
+function inPlace(modality, numbers) {
+  const placed = Array(numbers.length);
+  numbers.forEach((number, i) => {
+    const [x, y] = hm.cellOf(modality, i);
+    placed[SIDE * y + x] = number;
+  });
+  return placed;
 }
 
 // 1024 numbers as a square of grey cells, so faint that one can draw on them.
-function greyCells({ context }, numbers, size, opacity = 0.5) {
+function greyCells({ context }, modality, numbers, size, opacity = 0.5) {
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
   const cell = size / SIDE;
   context.globalAlpha = opacity;
   numbers.forEach((number, i) => {
     const grey = (255 * (number - low)) / (high - low || 1);
     context.fillStyle = `rgb(${grey} ${grey} ${grey})`;
-    fillCell(context, i % SIDE, Math.floor(i / SIDE), cell, cell);
+    fillCell(context, ...hm.cellOf(modality, i), cell, cell);
   });
   context.globalAlpha = 1;
 }
@@ -105,36 +116,50 @@ function curve({ context }, numbers, height, colours) {
 }
 
 // Rows of numbers, at least 0, as cells from empty to the expert's colour.
-function map({ context, colour }, rows, left, width, height) {
+function map({ context, colour }, rows, left, width, height, top = 0) {
   const largest = Math.max(...rows.flat()) || 1;
   const [w, h] = [width / rows[0].length, height / rows.length];
   context.fillStyle = colour;
   rows.forEach((row, y) =>
     row.forEach((number, x) => {
       context.globalAlpha = number / largest;
-      fillCell(context, x, y, w, h, left);
+      fillCell(context, x, y, w, h, left, top);
     }),
   );
   context.globalAlpha = 1;
-  frame(context, left, width, height);
+  frame(context, left, width, height, top);
 }
 
-function frame(context, left, width, height) {
+function frame(context, left, width, height, top = 0) {
   context.strokeStyle = "rgb(128 128 128 / 0.5)";
   context.lineWidth = 2;
-  context.strokeRect(left + 1, 1, width - 2, height - 2);
+  context.strokeRect(left + 1, top + 1, width - 2, height - 2);
+}
+
+// Rows of a grid as the modality's own cells lie.
+const turned = (modality, rows) =>
+  hm.isSpectrogram(modality) ? rows[0].map((_, x) => rows.map((row) => row[x])).reverse() : rows;
+
+// A filter's gains at 0 to 16 cycles across, and down 0 to 15 and −16 to −1: those at −16 to 15 both ways, 0 in the
+// middle. Those at −1 across are those at 1, down and up exchanged.
+function aroundTheMiddle(gains) {
+  const middle = SIDE / 2;
+  const cycles = Array.from({ length: SIDE }, (_, i) => i - middle);
+  const gain = (down, across) => (across < 0 ? gain(-down, -across) : gains[(down + SIDE) % SIDE][across]);
+  return cycles.map((down) => cycles.map((across) => gain(down, across)));
 }
 
 const HALF = WIDTH / 2 - 8; // two squares side by side
 const DRAW_INSIDE = {
-  spatial(canvas, { activation }, encoding) {
+  spatial(canvas, { activation }, modality, encoding) {
     const paper = sheet(canvas, HALF);
-    greyCells(paper, encoding, HALF);
+    greyCells(paper, modality, encoding, HALF);
     frame(paper.context, 0, HALF, HALF);
     const least = Math.min(...activation.flat());
-    map(paper, activation.map((row) => row.map((number) => number - least)), WIDTH - HALF, HALF, HALF);
+    const above = activation.map((row) => row.map((number) => number - least));
+    map(paper, turned(modality, above), WIDTH - HALF, HALF, HALF);
   },
-  temporal(canvas, { activation, receptive_field: field }, encoding) {
+  temporal(canvas, { activation, receptive_field: field }, modality, encoding) {
     const paper = sheet(canvas, HALF);
     const { context, ink, quiet, colour } = paper;
     const at = (i) => (WIDTH * i) / 1024;
@@ -154,8 +179,16 @@ const DRAW_INSIDE = {
       context.fillRect((WIDTH / activation.length) * i, HALF - height, WIDTH / activation.length - 2, height);
     });
   },
-  spectral(canvas, { magnitude_response: response }) {
-    map(sheet(canvas, HALF), [...response].reverse(), 0, WIDTH, HALF); // low ones below
+  spectral(canvas, view, modality) {
+    const { magnitude_response: response } = view;
+    const paper = sheet(canvas, HALF);
+    if (!isGridOfFilters(view)) return map(paper, [...response].reverse(), 0, WIDTH, HALF); // low ones below
+    const columns = Math.ceil(Math.sqrt(2 * response.length)); // the sheet is about twice as wide as high
+    const step = WIDTH / columns;
+    response.forEach((gains, i) => {
+      const [left, top] = [step * (i % columns), step * Math.floor(i / columns)].map(Math.round);
+      map(paper, turned(modality, aroundTheMiddle(gains)), left, step - 8, step - 8, top);
+    });
   },
   relational(canvas, { attention }) {
     const paper = sheet(canvas, HALF);

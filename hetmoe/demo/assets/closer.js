@@ -6,6 +6,7 @@
 const STILL = 250; // milliseconds
 const LOST = "This could not be fetched. It is asked for again when something changes.";
 
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
 const panel = element.querySelector(".hm-closer");
 const answers = new WeakMap(); // encoding: {configuration and label: the server's answer}
@@ -20,12 +21,13 @@ let drawn = []; // what the drawing is made of
 function subject() {
   if (!hm.payload) return null;
   const lane = hm.payload.inputs.find(({ modality }) => modality === looked) ?? hm.payload.inputs[0];
-  const { configuration } = hm.state;
+  const { family, configuration } = hm.state;
   const label = lane.labels[hm.classOf(lane)];
-  return { lane, configuration, label, key: `${configuration} ${label}` };
+  return { lane, family, configuration, label, key: `${configuration} ${label}` };
 }
 
 function update() {
+  if (hm.isStale) return schedule(null);
   panel.hidden = !hm.payload;
   if (!hm.payload) return schedule(null);
   const now = subject();
@@ -49,8 +51,8 @@ async function ask() {
   const now = subject();
   if (!now || isPressed || isAsking || hm.state.live) return; // update comes again when that has ended
   isAsking = true;
-  const { lane, configuration, label, key } = now;
-  const question = { configuration, modality: lane.modality, label, encoding: lane.encoding };
+  const { lane, family, configuration, label, key } = now;
+  const question = { family, configuration, modality: lane.modality, label, encoding: lane.encoding };
   const answer = await server.ask_closer(question).catch(() => undefined); // Gradio may also give undefined
   isAsking = false;
   say(answer ? answer.message : LOST);
@@ -70,12 +72,13 @@ function showLanes({ modality }) {
   part("lanes").hidden = modalities.length < 2;
   for (const button of laneButtons) {
     button.hidden = !modalities.includes(button.value);
+    button.textContent = capital(hm.nouns[button.value]);
     button.setAttribute("aria-pressed", String(button.value === modality));
   }
 }
 
-const laneButtons = Object.entries(hm.seen).map(([modality, [words]]) => {
-  const button = hm.make("button", "", part("lanes"), words.replace("The w", "W").replace("The s", "S"));
+const laneButtons = ["temporal", "spectral"].map((modality) => {
+  const button = hm.make("button", "", part("lanes"));
   Object.assign(button, { type: "button", value: modality });
   button.addEventListener("click", () => {
     looked = modality;
@@ -112,6 +115,7 @@ function cardNode() {
   const ticks = [0, 1, 2].map(() => hm.make("span", "", axis));
   const note = hm.make("p", "hm-closer-note", card);
   return ({ expert, lane: { modality, encoding }, label, values, told, view }) => {
+    const words = wordsOf(modality);
     if (card.dataset.expert !== expert) {
       card.dataset.expert = expert;
       card.style.setProperty("--colour", hm.colour(expert));
@@ -122,16 +126,15 @@ function cardNode() {
     const side = hm.signed(told.sum) === "0.0" ? "neither for nor against" : told.sum < 0 ? "against" : "for";
     const says = `${side} ${label}: ${told.where}`;
     caption.textContent = says;
-    picture.setAttribute("aria-label", `What ${hm.name(expert)} answered to in ${FOLDED[modality].split(",")[0]}. ${hm.signed(told.sum)}, ${says}.`);
+    picture.setAttribute("aria-label", `What ${hm.name(expert)} answered to in ${words.input}. ${hm.signed(told.sum)}, ${says}.`);
     drawAttributions(picture, expert, modality, encoding, values);
-    const words = view ? INSIDE[expert](modality, view) : NOTHING_INSIDE;
-    note.textContent = words;
+    note.textContent = view ? INSIDE[expert](words, view) : NOTHING_INSIDE;
     within.hidden = !view;
-    axis.hidden = expert !== "spectral";
-    ticks.forEach((tick, i) => (tick.textContent = WAVES[modality][i + 1]));
+    axis.hidden = expert !== "spectral" || isGridOfFilters(view);
+    if (!axis.hidden) ticks.forEach((tick, i) => (tick.textContent = words.waves[i + 1]));
     if (!view) return;
-    within.setAttribute("aria-label", `Inside ${hm.name(expert)}. ${words}`);
-    DRAW_INSIDE[expert](within, view, encoding);
+    within.setAttribute("aria-label", `Inside ${hm.name(expert)}. ${note.textContent}`);
+    DRAW_INSIDE[expert](within, view, modality, encoding);
   };
 }
 

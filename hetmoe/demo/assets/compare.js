@@ -1,5 +1,5 @@
 // The compare panel: the three configurations' answers to the open tab's input, in a column each, and what their
-// checkpoints say of them. The chosen one obeys the what-if; the others answer as learned.
+// checkpoints say of them, and that of a control. The chosen one obeys the what-if; the others answer as learned.
 // Gradio gives: element, props.
 
 const N_RUNNERS_UP = 2;
@@ -13,7 +13,6 @@ function text(node) {
 }
 
 function column(configuration) {
-  const known = props.facts[configuration];
   const node = hm.make("article", "hm-column", panel.querySelector(".hm-columns"));
   const title = configuration[0].toUpperCase() + configuration.slice(1);
   node.setAttribute("aria-label", title);
@@ -26,11 +25,13 @@ function column(configuration) {
   const note = text(hm.make("span", "hm-column-note", heading));
   const lanes = Array.from({ length: MOST_LANES }, () => laneNode(node));
   const list = hm.make("dl", "", node);
-  fact(list, "parameters", known.parameters.toLocaleString("en"));
-  fact(list, "multiply-adds an input", `${(known.multiply_adds / 1e6).toFixed(2)} M`);
-  fact(list, "test accuracy, all kinds", hm.percent(known.accuracy, 1));
-  const accuracies = lanes.map(() => fact(list, "", ""));
+  const [parameters, multiplyAdds, accuracy] = [0, 1, 2].map(() => fact(list));
+  const accuracies = lanes.map(() => fact(list));
   return (payload) => {
+    const known = props.facts[hm.state.family][configuration];
+    parameters("parameters", known.parameters.toLocaleString("en"));
+    multiplyAdds("multiply-adds an input", `${(known.multiply_adds / 1e6).toFixed(2)} M`);
+    accuracy("test accuracy, all kinds", hm.percent(known.accuracy, 1));
     const isChosen = configuration === hm.state.configuration;
     button.setAttribute("aria-pressed", String(isChosen));
     node.classList.toggle("hm-chosen", isChosen);
@@ -44,13 +45,13 @@ function column(configuration) {
 }
 
 // A fact's name and value; without a name it is hidden.
-function fact(list, name, value) {
+function fact(list) {
   const row = hm.make("div", "", list);
-  const show = [text(hm.make("dt", "", row, name)), text(hm.make("dd", "", row, value))];
-  return (newName, newValue) => {
-    row.hidden = !newName;
-    show[0](newName ?? "");
-    show[1](newValue ?? "");
+  const show = [text(hm.make("dt", "", row)), text(hm.make("dd", "", row))];
+  return (name, value) => {
+    row.hidden = !name;
+    show[0](name ?? "");
+    show[1](value ?? "");
   };
 }
 
@@ -104,8 +105,13 @@ function barNode(list, expert) {
 
 const columns = hm.configurations.map(column);
 
+const control = panel.querySelector(".hm-control");
+control.textContent = `A control, not on the page: one convolutional net of the same size, ${hm.percent(props.control, 1)} on all kinds.`;
+
 function draw() {
+  if (hm.isStale) return;
   panel.hidden = !hm.payload;
+  control.hidden = hm.state.family !== "frontier"; // with its encodings
   if (hm.payload) for (const show of columns) show(hm.payload);
 }
 

@@ -52,7 +52,7 @@ function comparisonNode(kind, modalities) {
   const pairs = modalities.map((modality) => ({
     sides: [0, 1].map(() => sideNode(node, kind, modality)),
     words: hm.make("p", "hm-change", node),
-    prefix: modalities.length > 1 ? `${hm.seen[modality][0]}: ` : "",
+    prefix: () => (modalities.length > 1 ? `${hm.seen[modality][0]}: ` : ""),
   }));
   return {
     node,
@@ -61,7 +61,7 @@ function comparisonNode(kind, modalities) {
       pairs.forEach(({ sides, words, prefix }, i) => {
         const [left, right] = answers.map(({ inputs }) => inputs[i]);
         answers.forEach((answer, side) => sides[side](names[side], answer.inputs[i], answer.file));
-        words.textContent = prefix + changeInWords(left, right);
+        words.textContent = prefix() + changeInWords(left, right);
       });
       return pairs.map(({ words }) => words.textContent).join(" ");
     },
@@ -159,17 +159,19 @@ const updateChoices = Object.keys(props.experiments).map(choicesNode);
 let speaking = 0;
 
 function draw() {
+  if (hm.isStale) return;
   const { payload } = hm;
   element.querySelector("section").hidden = !payload;
   if (!payload) return;
   const kind = hm.state.tab;
   const variation = variationOf(kind);
-  if (variation) delete kept[kind]; // one comparison at a time
+  // One comparison at a time, and none of two families, which see other numbers.
+  if (variation || kept[kind]?.asked.family !== hm.state.family) delete kept[kind];
   const asked = variation && payload.asked.variation; // while the next one is on its way, the last one stands
   const named = (wanted) => props.experiments[kind].find(({ name }) => name === wanted?.name);
   const experiment = named(asked);
   for (const update of updateChoices) update();
-  part("sentence").textContent = kept[kind] ? KEPT : (experiment?.sentence ?? INVITATION);
+  part("sentence").textContent = kept[kind] ? KEPT : (experiment?.sentences[hm.state.family] ?? INVITATION);
   part("sentence").classList.toggle("hm-look", Boolean(kept[kind] ?? experiment));
   drawStrength(named(variation), variation);
   drawComparison(kind, kept[kind] ?? payload, kept[kind] ? payload : variation && payload.variation);

@@ -1,6 +1,7 @@
 // What the three inputs share: examples, upload, drop and clear. `show(value, url)`, which each input's own script
 // defines, displays a value; url is where the browser finds its file, if there is one.
-// What is submitted carries the open experiment's variation of the kind, and is submitted again when that changes.
+// What is submitted carries the family that is to answer and the open experiment's variation of the kind. When one of
+// them changes, it is submitted again, if its tab is open, or else when that is opened.
 // Gradio gives: element, props, trigger, upload.
 
 const part = (name) => element.querySelector(`[data-part="${name}"]`);
@@ -10,6 +11,7 @@ hm.examples[props.kind] = exampleButtons.map((button) => button.dataset.name);
 let latest = 0; // number of the latest submission, so that a slow upload cannot overtake it
 let held = props.value; // what the input holds: the latest value, without a variation
 let variation; // that was submitted with it
+let family = "frontier"; // likewise; the page is built with its answers
 let sent = 0; // how often something was submitted: the answer repeats the number
 
 function submit(value, url = null) {
@@ -21,12 +23,16 @@ function submit(value, url = null) {
 
 function send() {
   variation = hm.state.variation?.[props.kind];
+  family = hm.state.family;
   sent += 1;
-  props.value = { ...held, ...(variation && { variation }), number: sent };
+  props.value = { ...held, ...(variation && { variation }), family, number: sent };
   trigger("input");
 }
 
-hm.on((state) => state.variation?.[props.kind] !== variation && send());
+hm.on((state) => {
+  if (state.tab !== props.kind) return;
+  if (state.variation?.[props.kind] !== variation || state.family !== family) send();
+});
 
 function display(value, url) {
   hm.state.source = { ...hm.state.source, [props.kind]: value }; // told to the others with the answer to it

@@ -95,6 +95,7 @@ hm.on(({ tab }) => {
   if (!live) return;
   if (tab !== "sound") return stopLive();
   // An experiment that changes asks anew about the latest second: what answers first counts.
+  if (!hm.payloads.sound) return; // no answer of this family yet
   const { asked, message, inputs } = hm.payloads.sound;
   const answered = live.waiting.findLast(({ number }) => number <= asked.number);
   if (!answered) return;

@@ -4,11 +4,23 @@
 // Gradio gives: element, props, watch.
 
 // One sentence for each part, behind the question mark beside its heading.
+const ABOUT_PICTURE = "The picture as 1024 numbers, its 32 × 32 grey values: all that the experts and the router are given.";
+const ABOUT_INPUT = {
+  frontier: {
+    spatial: ABOUT_PICTURE,
+    temporal: "The loudest half second as 1024 numbers, a value for each moment: all that the experts and the router are given.",
+    spectral: "The recording as 1024 numbers, the loudness of 32 pitches at 32 moments: the model answers it as an input of its own.",
+    relational:
+      "The digit as 1024 numbers, how much each row of pixels differs from each other row, and each column from each other column: all that the model is given.",
+  },
+  replica: {
+    spatial: ABOUT_PICTURE,
+    temporal: "The recording as 1024 numbers, a value for each moment: all that the experts and the router are given.",
+    spectral: "The recording as 1024 numbers, the strength of each frequency: the model answers it as an input of its own.",
+    relational: "The digit as 1024 numbers, how much each row of pixels differs from each other one: all that the model is given.",
+  },
+};
 const ABOUT = {
-  spatial: "The picture as 1024 numbers, its 32 × 32 grey values: all that the experts and the router are given.",
-  temporal: "The recording as 1024 numbers, a value for each moment: all that the experts and the router are given.",
-  spectral: "The recording as 1024 numbers, the strength of each frequency: the model answers it as an input of its own.",
-  relational: "The digit as 1024 numbers, how much each row of pixels differs from each other one: all that the model is given.",
   routing: "How much the router lets each expert count; mute one, or drag its bar, and the others share the rest.",
   answer: "The likeliest of ten classes, with the probabilities that the model gives them; click one to ask why.",
   why: "What each expert adds to the score of this class, weight times its own score, and what it would say alone.",
@@ -133,7 +145,6 @@ function trust(lane, mixed) {
   const { calibration } = lane.models[hm.state.configuration];
   if (!mixed.answers) return "Everyone is muted: nobody answers.";
   if (isForeign()) return "This does not look like anything it was trained on: don’t trust the answer.";
-  if (!calibration) return "";
   if (!hm.isUntouched) return "How often it is right is known only for the mixture as it was learned.";
   const sure = Math.max(...hm.softmax(mixed.logits.map((logit) => logit / calibration)));
   return `When it is this sure of a ${hm.nouns[lane.modality]}, it is right about ${hm.percent(sure)} of the time.`;
@@ -173,18 +184,21 @@ function consoleNode(parent) {
   };
 }
 
-// The question mark beside a heading, which opens one sentence below it.
-function about(section, heading, topic) {
+// The question mark beside a heading, which opens one sentence below it: gives the function that sets that.
+function about(section, heading) {
   const button = hm.make("button", "hm-about", heading.parentElement, "?");
-  const sentence = hm.make("p", "hm-quiet", section, ABOUT[topic]);
+  const sentence = hm.make("p", "hm-quiet", section);
   button.type = "button";
-  button.setAttribute("aria-label", `About “${heading.textContent}”`);
   const open = (isOpen) => {
     sentence.hidden = !isOpen;
     button.setAttribute("aria-expanded", String(isOpen));
   };
   button.addEventListener("click", () => open(sentence.hidden));
   open(false);
+  return (words) => {
+    button.setAttribute("aria-label", `About “${heading.textContent}”`);
+    sentence.textContent = words;
+  };
 }
 
 function laneNode(modality) {
@@ -195,10 +209,11 @@ function laneNode(modality) {
     made.dataset.hideable = name;
     made.setAttribute("aria-label", several ? `${heading}, ${modality}` : heading);
     const title = hm.make("h2", "", hm.make("div", "hm-heading", made), heading);
-    about(made, title, name === "sees" ? modality : name);
-    return [made, title];
+    const tell = about(made, title);
+    if (name in ABOUT) tell(ABOUT[name]);
+    return [made, title, tell];
   };
-  const [sees] = section("sees", several ? `${hm.seen[modality][0]} it sees` : "What the model sees");
+  const [sees, seesHeading, tellSeen] = section("sees", "What the model sees");
   const seen = hm.view(sees, modality);
   const [routingSection] = section("routing", "Who answers");
   const routing = rows(routingSection, "hm-bars", routingRow);
@@ -215,7 +230,11 @@ function laneNode(modality) {
     const mixed = hm.mix(lane);
     const c = hm.classOf(lane, mixed);
     experts = model.experts;
-    if (lane.encoding !== node.encoding) seen((node.encoding = lane.encoding)); // the mixture changes far more often
+    if (lane.encoding !== node.encoding) { // the mixture changes far more often
+      seen((node.encoding = lane.encoding));
+      if (several) seesHeading.textContent = `${hm.seen[modality][0]} it sees`;
+      tellSeen(ABOUT_INPUT[hm.state.family][modality]);
+    }
     routing(experts.map((expert, i) => ({ expert, weight: mixed.weights[i], learned: model.routing_weights[i], key: i + 1 })));
     updateConsole();
     node.classList.toggle("hm-nobody", !mixed.answers);
@@ -250,6 +269,7 @@ let speaking = 0;
 
 function draw() {
   const payload = hm.payloads[props.kind];
+  if (!payload || hm.isStale) return; // what is there is the other family's: its own answer is on its way
   results.dataset.state = payload.message ? "message" : "answer";
   message.textContent = payload.message ?? "";
   payload.inputs.forEach((lane, i) => lanes[i](lane));

@@ -35,7 +35,7 @@ hm.ribbon = {
   add(point) {
     const cut = point.heard - 1000 * SECONDS - 1000;
     points = points.filter(({ heard }) => heard > cut);
-    points.push({ ...point, probabilities: point.lanes && average(point.lanes.map((lane) => hm.mix(lane).probabilities)) });
+    points.push({ ...point, family: hm.state.family, probabilities: point.lanes && average(point.lanes.map((lane) => hm.mix(lane).probabilities)) });
     const c = peakOf(points);
     if (c >= 0) recognised(points.at(-2), c);
     draw();
@@ -74,6 +74,7 @@ function recognised(point, c) {
 
 // One drawing a frame, after everything else in it.
 function draw() {
+  points = points.filter(({ family }) => family === hm.state.family); // answers of one family stand there
   if (isDue || ribbon.hidden) return;
   isDue = true;
   requestAnimationFrame(() => {

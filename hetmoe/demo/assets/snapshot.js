@@ -83,6 +83,6 @@ async function snapshot(library) {
     y += part.height + MARGIN * SHARPNESS;
   }
   const date = new Date().toLocaleDateString("en-CA"); // year-month-day, here and now
-  text(`HetMoE · ${hm.state.configuration} · ${date}`, 16, 400, quiet, canvas.height - 20 * SHARPNESS);
+  text(`HetMoE · ${hm.state.family} · ${hm.state.configuration} · ${date}`, 16, 400, quiet, canvas.height - 20 * SHARPNESS);
   return new Promise((resolve) => canvas.toBlob(resolve, "image/png"));
 }

@@ -17,10 +17,12 @@ const ICONS = {
 const hm = {
   configurations: CONFIGURATIONS,
   untouched: UNTOUCHED,
-  experts: EXPERTS, // configuration: the names of its experts
+  families: Object.keys(EXPERTS),
+  experts: EXPERTS, // family: configuration: the names of its experts
   variations: VARIATIONS, // kind: the names of its variations
   state: {
     tab: "picture", // which tab is open: picture, sound, digit, evidence
+    family: "frontier", // whose models answer
     configuration: "heterogeneous",
     ...UNTOUCHED,
     chosen: {}, // modality: the label that "why" is asked for, if it is not the likeliest
@@ -44,8 +46,9 @@ const hm = {
     Object.assign(hm.state, change);
     hm.tell();
   },
+  // An answer of the other family comes too late, or, while the page is being built, too early: another one is asked for.
   receive(kind, payload) {
-    hm.payloads[kind] = payload;
+    if (payload.asked.family === hm.state.family) hm.payloads[kind] = payload;
     hm.tell();
   },
   tell() {
@@ -56,6 +59,11 @@ const hm = {
   get payload() {
     const payload = hm.payloads[hm.state.tab];
     return payload && !payload.message ? payload : null;
+  },
+  // Whether the open tab's answer is still that of the other family.
+  get isStale() {
+    const payload = hm.payloads[hm.state.tab];
+    return Boolean(payload) && payload.asked.family !== hm.state.family;
   },
   get isUntouched() {
     const { routing, temperature, shares } = hm.state;
@@ -114,9 +122,19 @@ const hm = {
 
   softmax,
   view,
-  seen: SEEN,
-  nouns: NOUNS,
-  plurals: PLURALS,
+  isSpectrogram,
+  isGrid,
+  cellOf,
+  // What a modality is called, as the family has it: in the view's heading, one of them, and many.
+  get seen() {
+    return SEEN[hm.state.family];
+  },
+  get nouns() {
+    return hm.state.family === "replica" ? NOUNS : { ...NOUNS, spectral: "spectrogram" };
+  },
+  get plurals() {
+    return hm.state.family === "replica" ? PLURALS : { ...PLURALS, spectral: "spectrograms" };
+  },
   make(tag, className, parent, text = "") {
     const node = document.createElement(tag);
     if (className) node.className = className;

@@ -1,10 +1,11 @@
 // The tour: steps that drive the page itself, told on a card beside the part that they are about. `hm.state.tour` is the
 // number of the step, from 1 on, or null; whoever sets it starts, moves or ends the tour. What it changes on the page
-// (tab, configuration, what-if, examples) is put back at its end, but for an input that a person has filled or emptied
-// meanwhile; one without an answer before (empty, or a file that cannot be used) is empty then.
+// (tab, family, configuration, what-if, examples) is put back at its end, but for an input that a person has filled or
+// emptied meanwhile; one without an answer before (empty, or a file that cannot be used) is empty then.
 // Gradio gives: element, props.
 
-const CONFIGURATION = "heterogeneous"; // which the tour is about
+const [FAMILY, CONFIGURATION] = ["frontier", "heterogeneous"]; // which the tour is about
+const AS_GOOD = 0.005; // difference of two accuracies below which neither is called better
 const GAP = 20; // between the card and its target, in pixels
 const PATIENCE = 2000; // how long a step waits for a tab or an answer, in ms
 
@@ -63,15 +64,21 @@ const STEPS = [
     },
   },
   {
-    title: "Why four different beat four equal",
+    title: "Four different, four equal, and one",
     target: ".hm-compare",
     enter: () => show("picture", "horse"),
     text: () => {
-      const [different, equal] = ["heterogeneous", "homogeneous"].map((name) => hm.percent(props.facts[name].accuracy, 1));
+      const [different, equal] = ["heterogeneous", "homogeneous"].map((name) => props.facts[FAMILY][name].accuracy);
+      const margin = different - props.control;
+      const verdict = {
+        "-1": "So here it is the convolution that pays, not the mixture.",
+        0: "So convolution alone does as well as the mixture.",
+        1: "So the mixture is better than convolution alone, too.",
+      }[Math.abs(margin) < AS_GOOD ? 0 : Math.sign(margin)];
       return (
-        `With about as many parameters, four different experts reach ${different} test accuracy, four equal ones ` +
-        `${equal}. Compute alone does not explain it. But in our control runs one convolutional expert of the whole ` +
-        "size did as well."
+        `With as many parameters, four different experts reach ${hm.percent(different, 1)} test accuracy, four equal ` +
+        `plain ones ${hm.percent(equal, 1)}, and one convolutional net of the whole size ${hm.percent(props.control, 1)}. ` +
+        verdict
       );
     },
   },
@@ -83,9 +90,10 @@ const STEPS = [
       const { label, percent } = answer("picture", hm.untouched);
       const truth = hm.state.source.picture?.example;
       const here = truth && truth !== label ? `This is labelled ${truth}; the model says ${label} (${percent}). ` : "";
-      const wrong = hm.percent(1 - props.facts[CONFIGURATION].modalities.spatial.accuracy);
+      const { spatial, temporal } = props.facts[FAMILY][CONFIGURATION].modalities;
+      const [pictures, waveforms] = [spatial, temporal].map(({ accuracy }) => hm.percent(1 - accuracy));
       return (
-        `${here}It gets ${wrong} of the test pictures wrong. A digit and its mirror image are the same to it. ` +
+        `${here}It gets ${pictures} of the test pictures wrong, and ${waveforms} of the waveforms. ` +
         "Anything foreign still gets one of its ten labels: do not trust that answer."
       );
     },
@@ -115,7 +123,7 @@ function leader(kind) {
 }
 
 function usualLeader(modality) {
-  const routing = Object.entries(props.facts[CONFIGURATION].modalities[modality].routing);
+  const routing = Object.entries(props.facts[FAMILY][CONFIGURATION].modalities[modality].routing);
   const [expert, weight] = routing[largest(routing.map(([, mean]) => mean))];
   return `${hm.name(expert)} ${hm.percent(weight)}`;
 }
@@ -138,7 +146,7 @@ async function until(condition) {
 // Opens a tab with an example in it, unless there is an answer to something of the person's own.
 async function show(kind, example) {
   hm.open(kind);
-  await until(() => hm.state.tab === kind && hm.payloads[kind] && visible(".hm-results"));
+  await until(() => hm.state.tab === kind && hm.payloads[kind]?.asked.family === FAMILY && visible(".hm-results"));
   const held = hm.state.source[kind]?.example;
   const payload = hm.payloads[kind];
   if (held === example || (!held && !payload.message)) return;
@@ -148,8 +156,8 @@ async function show(kind, example) {
 }
 
 function remember() {
-  const { tab, configuration, routing, temperature, shares, chosen } = hm.state;
-  const state = { configuration, routing, temperature, shares, chosen };
+  const { tab, family, configuration, routing, temperature, shares, chosen } = hm.state;
+  const state = { family, configuration, routing, temperature, shares, chosen };
   const focus = document.activeElement === document.body ? tourButton : document.activeElement;
   return { tab, state, focus, scroll: window.scrollY, examples: {} };
 }
@@ -181,7 +189,7 @@ async function go(number) {
   const step = STEPS[number - 1];
   if (!step) return end();
   before ??= remember();
-  hm.set({ ...hm.untouched, configuration: CONFIGURATION, chosen: {} });
+  hm.set({ ...hm.untouched, family: FAMILY, configuration: CONFIGURATION, chosen: {} });
   await step.enter();
   shown = number;
   part("progress").textContent = `${number} of ${STEPS.length}`;
