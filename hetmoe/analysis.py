@@ -7,14 +7,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from scipy.special import logsumexp
 from torch import Tensor, nn
 
-from hetmoe.config import Routing
 from hetmoe.encoding import standardise
 from hetmoe.experts import Relational, Spatial, Spectral, Spectral2D, Temporal
 from hetmoe.inference import Prediction, Predictor
@@ -22,6 +21,9 @@ from hetmoe.inference import Prediction, Predictor
 # Of integrated gradients. On the published weights the sums then miss f_i[c](x) - f_i[c](0) by 0 to 3 % of its mean
 # size, depending on the expert: most for the spatial and temporal ones, whose rectifiers make the gradient jump.
 STEPS = 64
+
+
+Division = Literal["learned", "top-1", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,13 @@ class WhatIf:
     Raises ValueError for an unknown routing, a temperature that is not finite and positive, a share outside [0, 1].
     """
 
-    routing: Routing = "learned"
+    routing: Division = "learned"
     temperature: float = 1.0
     shares: Mapping[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.routing not in get_args(Routing):
-            raise ValueError(f"routing must be one of {', '.join(get_args(Routing))}, not {self.routing!r}")
+        if self.routing not in get_args(Division):
+            raise ValueError(f"routing must be one of {', '.join(get_args(Division))}, not {self.routing!r}")
         if not 0 < self.temperature < inf:
             raise ValueError(f"the temperature must be a finite number above 0, not {self.temperature}")
         for name, share in self.shares.items():

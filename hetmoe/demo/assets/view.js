@@ -8,7 +8,7 @@ const SEEN = {
     ...SEEN_IN_BOTH,
     temporal: ["The waveform", "loudest 0.5 s, 1024 samples"],
     spectral: ["The spectrogram", "1 s →, 60 Hz to 7.6 kHz ↑", "time to the right, low frequencies below"],
-    relational: ["The distances", "rows above, columns below the diagonal", "between 32 rows above the diagonal, between 32 columns below it"],
+    relational: ["The distances", "32 rows above, 32 columns below", "between 32 rows above the diagonal, between 32 columns below it"],
   },
   replica: {
     ...SEEN_IN_BOTH,
