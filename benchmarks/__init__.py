@@ -1,1 +1,1 @@
-"""Speed, measured: `python -m benchmarks.training`, `python -m benchmarks.prediction`."""
+"""Speed and robustness, measured: `python -m benchmarks.prediction`, `python -m benchmarks.robustness` …"""
