@@ -103,4 +103,5 @@ def test_the_replica_is_told_as_if_there_were_no_frontier(tmp_path: Path) -> Non
     both = Results.load(tmp_path)
     assert both._replace(frontier=[]) == alone
     assert len(both.frontier) == len(more)
-    assert len([t for t in by_modality(both.frontier, both.realdata).data if t.showlegend]) == 5
+    figure = by_modality(both.frontier, both.realdata)
+    assert figure and len([trace for trace in figure.data if trace.showlegend]) == 5

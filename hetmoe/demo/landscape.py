@@ -48,7 +48,7 @@ class Landscape:
     def judge(self, family: str, configuration: str, prediction: Prediction) -> dict[str, bool | None]:
         """{"foreign": bool, or None where it is not known}"""
         scale = self.scales.get((family, configuration, prediction.modality))
-        return {"foreign": scale and bool(scale.score(prediction) > scale.threshold)}
+        return {"foreign": None if scale is None else bool(scale.score(prediction) > scale.threshold)}
 
 
 def read_landscape(path: Path) -> Landscape:
