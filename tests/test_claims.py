@@ -380,8 +380,10 @@ def test_what_each_expert_adds() -> None:
 
 
 def test_questions_without_results_name_the_runs() -> None:
-    for question in questions(NOTHING._replace(controls=control_rows(accuracies(), seeds=(42,)))):
+    *of_controls, of_frontier = questions(NOTHING._replace(controls=control_rows(accuracies(), seeds=(42,))))
+    for question in of_controls:
         assert question.answer.startswith("Not answered yet: this needs two seeds at least of `python -m training con")
+    assert of_frontier.answer.startswith("Not answered yet: this needs `python -m training frontier ")
 
 
 @pytest.mark.parametrize("results", [lambda: NOTHING, lambda: NOTHING._replace(controls=control_rows(accuracies()))])

@@ -104,4 +104,4 @@ def test_the_replica_is_told_as_if_there_were_no_frontier(tmp_path: Path) -> Non
     assert both._replace(frontier=[]) == alone
     assert len(both.frontier) == len(more)
     figure = by_modality(both.frontier, both.realdata)
-    assert figure and len([t for t in figure.data if t.showlegend]) == 5
+    assert figure and len([trace for trace in figure.data if trace.showlegend]) == 5
