@@ -29,7 +29,8 @@ every_expert = pytest.mark.parametrize("name", sorted(EXPERTS))
 def build(name: str, n_outputs: int = 10, seed: int = 0) -> Expert:
     torch.manual_seed(seed)
     expert = EXPERTS[name]
-    return expert(2 * expert.width_step, 8, n_outputs)
+    # On one thread, torch 2.11 ends the process in the backward pass of a resnet with two channels.
+    return expert(8 if name == "resnet" else 2 * expert.width_step, 8, n_outputs)
 
 
 def settled(name: str) -> Expert:
