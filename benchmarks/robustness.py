@@ -2,10 +2,11 @@
 
 Accuracy of a published checkpoint on test inputs as they are and changed: the changed input is written to a file, a
 WAV, PNG or JPEG, and read and encoded as the page does it; one that is refused counts as wrong. All test words, and the
-first 2,000 pictures and digits. Then digits written by hand: the strokes of 100 test digits, ten of each, traced
-(tests.browser.handwriting) and drawn with a pointer on the page's pad, each three times, in each size and at each speed
-once; the answer is what the page, as it opens, shows. Last, the calibration error on the whole test sets, before and
-after the checkpoint's temperatures. The same every time. Needs the data sets and requirements-dev.txt.
+first 2,000 pictures and digits. The calibration error on the whole test sets, before and after the checkpoint's
+temperatures. Last, digits written by hand: the strokes of 100 test digits, ten of each, traced
+(tests.browser.handwriting) and drawn with a pointer on the page's pad, each in three sizes and at three speeds; the
+answer is what the page shows. The pad has one pen, so a small digit is a bold one. The same every time. Needs the data
+sets and requirements-dev.txt.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from scipy import signal
 from benchmarks.page import opened
 from hetmoe import variations
 from hetmoe.checkpoint import Checkpoint, load_checkpoint
+from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import SAMPLE_RATE, Family, InputError, open_recording
 from hetmoe.inference import default_checkpoint
 from tests.browser.hand import Hand
@@ -245,37 +247,37 @@ def conditions_table(checkpoint: Checkpoint, root: Path) -> None:
             print(f"{name:<28}{''.join(cells)}", flush=True)
 
 
-def handwriting_table(root: Path) -> None:
-    """Of the page as it opens."""
+def handwriting_table(family: Family, configuration: str, root: Path) -> None:
     (mnist,) = (data_set for data_set in DATA_SETS if data_set.kind == "digit")
     digits, labels = mnist.read(root)["test"]
     chosen = np.sort(np.concatenate([np.flatnonzero(labels == c)[:OF_EACH] for c in range(10)]))
     rng = np.random.default_rng(0)
-    right: dict[tuple[float, str], list[bool]] = {}
+    query = f"?family={family}&configuration={configuration}&tab=digit&embed=1&hide=sees,why"  # little to draw
+    written: list[tuple[float, str, bool]] = []  # size, speed, whether it was read
     with (
         tempfile.TemporaryDirectory() as folder,
         serving(["app.py"], Path(folder)) as address,
         opened(address) as page,
     ):
-        page.goto(f"{address}/?embed=1&tab=digit&hide=sees,why")  # what need not be drawn
+        page.goto(f"{address}/{query}")
         hand = Hand(page)
         for i, place in enumerate(chosen):
             digit = strokes(digits[place])
             for j, size in enumerate(SIZES):
                 speed = list(SPEEDS)[(i + j) % len(SPEEDS)]
-                middle = tuple(0.5 + rng.uniform(-1, 1, 2) * (0.92 - size) / 2)
-                answer = write(hand, digit, size, SPEEDS[speed], middle)
-                right.setdefault((size, speed), []).append(answer == str(labels[place]))
-    everything = np.concatenate(list(right.values()))
-    print(f"\nwritten by hand on the pad, {len(chosen)} digits, n = {len(everything)}: {everything.mean():.1%} right")
+                x, y = 0.5 + rng.uniform(-1, 1, 2) * (0.92 - size) / 2  # the pen stays on the pad
+                answer = write(hand, digit, size, SPEEDS[speed], (x, y))
+                written.append((size, speed, answer == str(labels[place])))
+
+    def line(name: str, right: list[bool]) -> None:
+        print(f"{name:<28}{100 * np.mean(right):>10.1f} %", flush=True)
+
+    print(f"\nwritten by hand on the pad, {len(chosen)} digits, n = {len(written)}")
+    line("all", [right for *_, right in written])
     for size in SIZES:
-        print(f"  {f'{size:.0%} of the pad':<26}{_share(right, lambda key, size=size: key[0] == size)}")
+        line(f"{size:.0%} of the pad", [right for of_size, _, right in written if of_size == size])
     for speed in SPEEDS:
-        print(f"  {speed:<26}{_share(right, lambda key, speed=speed: key[1] == speed)}")
-
-
-def _share(right: dict[tuple[float, str], list[bool]], holds: Callable[[tuple[float, str]], bool]) -> str:
-    return f"{100 * np.concatenate([answers for key, answers in right.items() if holds(key)]).mean():>10.1f} %"
+        line(speed, [right for _, of_speed, right in written if of_speed == speed])
 
 
 def calibration_table(checkpoint: Checkpoint, data_dir: Path | None) -> None:
@@ -290,7 +292,7 @@ def calibration_table(checkpoint: Checkpoint, data_dir: Path | None) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--family", choices=get_args(Family), default="frontier")
-    parser.add_argument("--configuration", default="heterogeneous")
+    parser.add_argument("--configuration", choices=CONFIGURATIONS, default="heterogeneous")
     parser.add_argument("--data-dir", type=Path, help="data folder (default: HETMOE_DATA, or ./data)")
     options = parser.parse_args()
     torch.set_num_threads(1)
@@ -298,7 +300,7 @@ def main() -> None:
     print(f"accuracy of {options.family}, {options.configuration}, and the difference to unchanged")
     conditions_table(checkpoint, data_folder(options.data_dir))
     calibration_table(checkpoint, options.data_dir)
-    handwriting_table(data_folder(options.data_dir))
+    handwriting_table(options.family, options.configuration, data_folder(options.data_dir))
 
 
 if __name__ == "__main__":

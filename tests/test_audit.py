@@ -13,7 +13,7 @@ from hetmoe.model import HetMoE
 from tests.evaluations import CLASSES, EXPERTS, RUN, evaluation, repeated, rows_of
 from tests.tiny import copy_of_data, tiny_checkpoint, tiny_config
 from training.audit.command import audit_command, audit_table
-from training.audit.measures import Measurement, audit, measurements, parts
+from training.audit.measures import Measurement, audit, calibration_error, measurements, parts
 from training.audit.verdicts import (
     CALIBRATED,
     CHECKS,
@@ -75,6 +75,7 @@ def test_a_calibrated_and_an_overconfident_model() -> None:
     calibrated, overconfident = repeated([0.9, 0.1], 450, 50), repeated([0.9, 0.1], 300, 200)
     assert measured(calibrated)["ece"].value == pytest.approx(0, abs=1e-6)
     assert measured(overconfident)["ece"].value == pytest.approx(0.3)
+    assert calibration_error(overconfident) == pytest.approx(0.3)
     assert verdict(rows_of(calibrated), CALIBRATED).outcome == "pass"
     found = verdict(rows_of(calibrated, temporal=overconfident), CALIBRATED)
     assert (found.outcome, found.where, found.failed, found.candidates) == ("fail", "temporal", 1, 4)
