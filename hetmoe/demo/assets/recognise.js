@@ -1,8 +1,8 @@
 // When a word counts as recognised. A point is what the rolling second said at one time: {heard: milliseconds,
 // probabilities: of each class, the average of the two lanes; null in a pause}.
 
-// Chosen on validation words in a row with pauses between them: of 100 words, 61 are recognised and 14 others reported;
-// one by one and cut out, the model knows 69 of them.
+// Chosen on validation words in a row with pauses between them. Of 100 words, frontier's heterogeneous recognises 80 and
+// reports 5 others; the replica's 62 and 14. One by one and cut out, they know 92 and 73 of them.
 const SURE = 0.55;
 const AGAIN = 1000; // milliseconds that the same word is not reported again: so long it stays within the rolling second
 
