@@ -124,10 +124,10 @@ def test_inputs_of_the_same_place_are_drawn_together() -> None:
     labels = [0] * 200
     first = evaluation([right] * 100 + [wrong] * 100, labels)
     opposite = evaluation([wrong] * 100 + [right] * 100, labels)
-    labels_of: dict[str, tuple[str, ...]] = {"a": CLASSES, "b": CLASSES}
+    classes: dict[str, tuple[str, ...]] = {"a": CLASSES, "b": CLASSES}
     temperatures = {"a": 1.0, "b": 1.0}
-    same = measurements(audit({"a": first, "b": first}, EXPERTS, labels_of, temperatures))["all"]
-    other = measurements(audit({"a": first, "b": opposite}, EXPERTS, labels_of, temperatures))["all"]
+    same = measurements(audit({"a": first, "b": first}, EXPERTS, classes, temperatures))["all"]
+    other = measurements(audit({"a": first, "b": opposite}, EXPERTS, classes, temperatures))["all"]
     assert same["accuracy"].high - same["accuracy"].low == pytest.approx(2 * 1.96 * (0.25 / 200) ** 0.5, rel=0.1)
     assert other["accuracy"].low == other["accuracy"].high == 0.5  # what one loses the other gains
 
