@@ -72,5 +72,5 @@ def test_nothing_drawn_has_no_strokes() -> None:
 def test_points_are_spaced_evenly_and_keep_both_ends() -> None:
     corner = np.array([[0.0, 0.0], [0.3, 0.0], [0.3, 0.1]])
     points = spaced(corner, 0.1)
-    np.testing.assert_allclose(points, [[0, 0], [0.1, 0], [0.2, 0], [0.3, 0], [0.3, 0.1]], atol=1e-12)
+    np.testing.assert_allclose(points, np.array([[0, 0], [0.1, 0], [0.2, 0], [0.3, 0], [0.3, 0.1]]), atol=1e-12)
     assert len(spaced(corner, 10)) == 2
