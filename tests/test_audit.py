@@ -258,7 +258,8 @@ def test_command_audits_checkpoints(tmp_path: Path, data: Path) -> None:
 def test_each_family_is_given_its_own_encodings(tmp_path: Path, data: Path) -> None:
     paths = [tmp_path / f"{family}.safetensors" for family in FAMILIES]
     for path, family in zip(paths, FAMILIES, strict=True):
-        save_checkpoint(path, auditable(family=family))
+        one = auditable()
+        save_checkpoint(path, replace(one, family=family, provenance=one.provenance | {"family": family}))
     text = audit_command(paths, data, "cpu", tmp_path / "results")
     assert "| frontier, heterogeneous: input |" in text
     rows = read(tmp_path / "results" / "audit.csv")

@@ -497,7 +497,8 @@ def test_an_epoch_of_augmented_batches_holds_every_picture_once(frontier):
 
 def test_inputs_are_changed_anew_each_time_they_are_drawn(frontier):
     rows = {e: {row.tobytes() for x, *_ in augmented(frontier, steps=10, epoch=e) for row in x} for e in (0, 1)}
-    assert not rows[0] & rows[1]
+    again = rows[0] & rows[1]  # a picture may fall into the same one of its 50 places
+    assert len(again) < 0.1 * len(rows[0])
 
 
 def test_augmenting_leaves_the_raw_inputs_as_they_are(frontier):
