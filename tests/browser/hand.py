@@ -98,7 +98,7 @@ class Hand:
     def choose_family(self, name: str) -> None:
         """Waits for the family's own answer."""
         self.page.get_by_role("radio", name=name).check(force=True)
-        expect(self.page.locator("html")).not_to_have_class(re.compile("hm-waiting"))
+        expect(self.page.locator("html")).not_to_have_class(re.compile("hm-outdated"))
 
     def choose_configuration(self, name: str) -> None:
         self.page.get_by_role("radio", name=name).check(force=True)

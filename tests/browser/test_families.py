@@ -116,7 +116,7 @@ def test_only_the_tab_that_is_open_asks(hand: Hand) -> None:
     assert len(submitted) == 1 and '"family":"replica"' in submitted[0]
     hand.open_tab("Picture")
     hand.wait_until(lambda: len(submitted) == 2)
-    expect(hand.page.locator("html")).not_to_have_class(re.compile("hm-waiting"))
+    expect(hand.page.locator("html")).not_to_have_class(re.compile("hm-outdated"))
     assert hand.page.evaluate("Object.values(hm.payloads).map(({ asked }) => asked.family)") == ["replica"] * 2
     hand.open_tab("Digit")
     hand.page.wait_for_timeout(300)
@@ -138,7 +138,7 @@ def test_until_its_own_answer_is_there_the_old_one_is_dimmed(hand: Hand) -> None
     before = hand.see()
     hand.page.route("**/gradio_api/run/**", lambda route: None)  # no answer comes
     hand.page.get_by_role("radio", name="Replica").check(force=True)
-    expect(hand.page.locator("html")).to_have_class(re.compile("hm-waiting"))
+    expect(hand.page.locator("html")).to_have_class(re.compile("hm-outdated"))
     expect(hand.results).to_have_css("opacity", "0.4")
     hand.button("equal").click()
     assert hand.see() == before

@@ -5,7 +5,7 @@ const hiding = document.head.appendChild(document.createElement("style"));
 
 hm.on(({ embed, present, hide }) => {
   const page = document.documentElement;
-  page.classList.toggle("hm-waiting", hm.isStale);
+  page.classList.toggle("hm-outdated", hm.isStale);
   page.classList.toggle("hm-embed", embed);
   page.classList.toggle("hm-present", present);
   if (page.dataset.hide === hide.join(" ")) return;
