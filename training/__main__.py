@@ -180,22 +180,14 @@ def output_of(options: argparse.Namespace) -> tuple[Path, list[int]]:
 
 
 def run_realdata(options: argparse.Namespace) -> int:
+    """Of the family that the command names: realdata is the replica's."""
     output, seeds = output_of(options)
     results = output / "training" / "results" / "realdata.csv"
-    runs = realdata.runs(options.configurations, seeds)
+    family, report = (frontier, frontier_report) if options.command == "frontier" else (realdata, realdata_report)
+    runs = family.runs(options.configurations, seeds)
     publish = partial(realdata.publish, weights=output / "weights")
-    run_command(options, runs, realdata.plan, results, publish)
-    print(realdata_report(of_family(read(results), "replica")))
-    return 0
-
-
-def run_frontier(options: argparse.Namespace) -> int:
-    output, seeds = output_of(options)
-    results = output / "training" / "results" / "realdata.csv"
-    runs = frontier.runs(options.configurations, seeds)
-    publish = partial(realdata.publish, weights=output / "weights")
-    run_command(options, runs, frontier.plan, results, publish, family="frontier")
-    print(frontier_report(of_family(read(results), "frontier")))
+    run_command(options, runs, family.plan, results, publish, family.FAMILY)
+    print(report(of_family(read(results), family.FAMILY)))
     return 0
 
 
@@ -253,7 +245,7 @@ def run_report(options: argparse.Namespace) -> int:
 
 COMMANDS = {
     "realdata": run_realdata,
-    "frontier": run_frontier,
+    "frontier": run_realdata,
     "controls": run_controls,
     "synthetic": run_synthetic,
     "audit": run_audit,

@@ -26,7 +26,7 @@ from training.loop import Batch, Evaluation, Progress, Recipe, Task, evaluate
 from training.plan import Plan, cost_rows
 from training.results import Row, Run, row
 
-FAMILY = "replica"
+FAMILY: Family = "replica"
 BUDGET = 223_000
 SEEDS = (42, 123, 456)  # the paper's
 

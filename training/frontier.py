@@ -13,16 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hetmoe.config import ExpertConfig, ModelConfig
+from hetmoe.encoding import Family
 from hetmoe.model import MoEOutput
-from training import classification
-from training.classification import BUDGET
+from training import classification, realdata
 from training.data import Composition
 from training.grid import Settings
 from training.loop import Recipe
 from training.plan import Plan
 from training.results import Run
 
-FAMILY = "frontier"
+FAMILY: Family = "frontier"
 OF_EACH = Composition(picture=36, sound=10, digit=16)  # 1,250 batches hold every training picture once
 RECIPE = Recipe(
     epochs=6, steps=1250, batch_size=72, learning_rate=4e-3, clip=2.0, warmup=0.08, muon_rate=2e-2, router_rate=2e-2
@@ -52,12 +52,7 @@ def smoothed_cross_entropy(output: MoEOutput, target: Tensor) -> Tensor:
 
 
 def runs(configurations: list[str], seeds: list[int]) -> list[Run]:
-    return [
-        Run("realdata", FAMILY, c, str(BUDGET), str(seed))
-        for c in CONFIGURATIONS
-        for seed in seeds
-        if c in configurations
-    ]
+    return realdata.runs(configurations, seeds, FAMILY, CONFIGURATIONS)
 
 
 def plan(run: Run, settings: Settings) -> Plan:

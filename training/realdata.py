@@ -5,9 +5,11 @@ data). Reproduce with `python -m training realdata`: three configurations, three
 of 64. Every choice uses validation data; the test sets are seen once, whole, after the last step.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from hetmoe.config import match_parameters
+from hetmoe.encoding import Family
 from training import classification
 from training.classification import BUDGET, FAMILY, SEEDS
 from training.grid import Finished, Settings
@@ -20,13 +22,11 @@ PUBLISHED_SEED = SEEDS[0]  # fixed beforehand, not the best
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")  # the longest first
 
 
-def runs(configurations: list[str], seeds: list[int]) -> list[Run]:
-    return [
-        Run("realdata", FAMILY, c, str(BUDGET), str(seed))
-        for c in CONFIGURATIONS
-        for seed in seeds
-        if c in configurations
-    ]
+def runs(
+    configurations: list[str], seeds: list[int], family: Family = FAMILY, order: Iterable[str] = CONFIGURATIONS
+) -> list[Run]:
+    """Of a family, configuration by configuration in that order."""
+    return [Run("realdata", family, c, str(BUDGET), str(seed)) for c in order for seed in seeds if c in configurations]
 
 
 def plan(run: Run, settings: Settings) -> Plan:
