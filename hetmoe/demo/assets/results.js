@@ -70,7 +70,7 @@ function routingRow(item) {
       }
     }
     const share = hm.state.shares[name];
-    item.classList.toggle("hm-muted", weight === 0);
+    item.classList.toggle("hm-muted", share === 0);
     item.classList.toggle("hm-fixed", share > 0);
     fill.style.width = `${100 * weight}%`;
     mark.style.left = `${100 * learned}%`;
