@@ -131,7 +131,7 @@ def test_bars_move_during_the_stroke_and_end_on_the_last_state(hand: Hand) -> No
     for point in SEVEN:
         hand.pen(point)
         hand.page.wait_for_timeout(20)
-        widths.add(tuple(bar.width for bar in hand.see()[0].routing))
+        widths.add(tuple(bar.width for lane in hand.see() for bar in lane.answer))
     assert len(widths) >= 5  # while the pen is down
     hand.page.mouse.up()
 
