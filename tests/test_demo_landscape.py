@@ -166,7 +166,8 @@ def test_an_answer_says_what_is_known_of_it_and_of_its_variation(tmp_path: Path)
     name = next(iter(examples("digit")))
     given = {"example": name, "variation": {"name": "mirror", "strength": 1}}
     landscape = read(tmp_path, content())
-    shown = answer({"hybrid": Parrot(), "other": Parrot()}, "digit", given, landscape)  # type: ignore[dict-item]
+    parrots = {"frontier": {"hybrid": Parrot(), "other": Parrot()}}
+    shown = answer(parrots, "digit", given, landscape)  # type: ignore[arg-type]
     for lane in (*shown["inputs"], *shown["variation"]["inputs"]):
         known, unknown = lane["models"]["hybrid"], lane["models"]["other"]
         assert (known["foreign"], unknown["foreign"]) == (False, None)  # the parrot's energy is about -7

@@ -77,7 +77,7 @@ function update() {
   panel.hidden = !hm.payload;
   if (!isNear || !hm.payload) return;
   if (!landscape) return load();
-  if (landscape.message || !landscape.models[hm.state.family]) return;
+  if (landscape.message) return;
   showTable();
   placeStars();
   draw();
