@@ -111,7 +111,7 @@ function showTable() {
   if (tabled === model()) return;
   tabled = model();
   experts.forEach((expert, i) => [heads, corners].forEach((plates) => plates[i](expert)));
-  MODALITIES.forEach((modality, i) => means[i](modalities[modality].mean, experts));
+  MODALITIES.forEach((modality, i) => means[i](modalities[modality].mean, experts, [modality, capital(hm.plurals[modality])]));
   part("sentence").textContent = inWords(experts, modalities);
   part("flagged").replaceChildren(...MODALITIES.map((modality) => flagged(modality, modalities[modality].flagged)));
 }
