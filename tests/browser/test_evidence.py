@@ -185,7 +185,7 @@ def test_claims_come_first_each_with_a_verdict_in_words(read: Callable[..., Page
     signs = [sign.inner_html() for sign in rows.locator(".hm-verdict svg").all()]
     assert len(set(signs)) == len(signs)
     headings = [h.inner_text() for h in page.locator(".hm-evidence h2").all()]
-    assert [h.split(" ")[0].rstrip(":") for h in headings] == ["What", "Three", "Real", "Controls"]
+    assert [h.split(" ")[0].rstrip(":") for h in headings] == ["What", "Four", "Real", "Controls"]
     expect(page.locator(".hm-questions")).to_have_text(
         "Is it just convolution?Mostly:by −4 of 5 points.By the rule: Ours."
     )
