@@ -86,7 +86,7 @@ def test_a_run_is_told_its_model_its_loss_and_its_recipe(name, quick, monkeypatc
 
 def test_the_recipe():
     """A quick one differs in its length alone."""
-    assert (RECIPE.epochs, RECIPE.steps, QUICK.epochs, QUICK.steps) == (6, 1250, 1, 500)
+    assert (RECIPE.epochs, RECIPE.steps, QUICK.epochs, QUICK.steps) == (8, 1250, 1, 500)
     assert RECIPE.muon_rate is not None
     shared = set(RECIPE.__dict__) - {"epochs", "steps"}
     assert all(getattr(QUICK, name) == getattr(RECIPE, name) for name in shared)

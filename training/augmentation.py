@@ -47,7 +47,8 @@ def augment_seconds(seconds: np.ndarray, rng: np.random.Generator) -> np.ndarray
             start = rng.integers(len(noise) - SAMPLE_RATE)
             level = np.sqrt(one @ one / SAMPLE_RATE) * 10 ** (-rng.uniform(*SNR) / 20)
             one += np.float32(level) * noise[start : start + SAMPLE_RATE]
-    return changed / np.abs(changed).max(1, keepdims=True)
+    peak = np.abs(changed).max(1, keepdims=True)
+    return changed / np.maximum(peak, 1)  # 1: one step of int16; a sound shifted out of its second is silence
 
 
 @cache
