@@ -334,9 +334,22 @@ def test_presenter_mode_is_larger_and_still_fits(
     assert bottom(hand) <= size[1]
     assert hand.page.evaluate("document.documentElement.scrollWidth") == size[0]
     assert hand.results.locator("h2").first.evaluate("(node) => getComputedStyle(node).color") != grey
-    for number in hand.results.locator(".hm-number >> visible=true").all():
-        assert number.evaluate("(node) => node.clientWidth - node.scrollWidth") >= 0
     hand.wait_until(lambda: "present=1" in query(hand.page))
+
+
+@pytest.mark.parametrize("tab", ["picture", "sound"])
+@pytest.mark.parametrize("mode", ["", "&present=1", "&embed=1"])
+def test_a_whole_share_fits(open_page: Callable[..., Hand], tab: str, mode: str) -> None:
+    """100 % is the longest number there is, and one expert that answers alone has it."""
+    hand = open_page(f"?tab={tab}{mode}")
+    numbers = hand.page.locator(".hm-number >> visible=true")
+    numbers.first.wait_for()
+    hand.page.keyboard.press("Shift+1")
+    expect(numbers.filter(has_text="100").first).to_be_visible()
+    for width in (375, 1024, 1280, 1920):
+        hand.page.set_viewport_size({"width": width, "height": 900})
+        spare = "(nodes) => nodes.map((n) => [n.textContent, n.clientWidth - n.scrollWidth])"
+        assert not [text for text, room in numbers.evaluate_all(spare) if room < 0], width
 
 
 def test_keys_mute_solo_and_reset(hand: Hand) -> None:
