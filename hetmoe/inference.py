@@ -1,7 +1,12 @@
 """Inference: a picture, a recording or a digit in, a Prediction out."""
 
+import copy
 import os
-from dataclasses import dataclass
+import threading
+import warnings
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,6 +15,7 @@ import numpy as np
 import torch
 from PIL import Image
 from scipy.special import softmax
+from torch import Tensor
 
 from hetmoe.checkpoint import Checkpoint, load_checkpoint
 from hetmoe.encoding import (
@@ -100,12 +106,23 @@ def choose_device(device: str = "auto") -> torch.device:
     return torch.device(device)
 
 
+def use_one_thread() -> None:
+    """Has torch compute on the thread that asks for it. On small models more threads gain little where cores are idle,
+    and where they are not, they wait for one another: benchmarks/load.py."""
+    torch.set_num_threads(1)
+
+
 class Predictor:
-    """A checkpoint ready to answer. Safe to call from several threads at once."""
+    """A checkpoint ready to answer. Safe to call from several threads at once: what they ask while a forward pass runs
+    goes through the next one together. If a GPU has no memory left or is lost, the CPU goes on with a warning.
+    """
 
     def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
         self.checkpoint = checkpoint
         self.device = device
+        self._spare = None if device.type == "cpu" else copy.deepcopy(checkpoint.model).cpu()
+        self._running = threading.Lock()
+        self._asked: deque[tuple[Tensor, Future[list[np.ndarray]]]] = deque()
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], device: str = "auto") -> "Predictor":
@@ -134,13 +151,10 @@ class Predictor:
         """A sound file (path or bytes), as `recording`. Raises InputError."""
         return self.recording(*open_recording(source))
 
-    @torch.inference_mode()
     def predict(self, encodings: dict[str, np.ndarray]) -> dict[str, Prediction]:
         """Encoded inputs, modality -> (1024,), in one forward pass -> modality -> Prediction."""
         rows = [standardise(x, self.checkpoint.statistics[modality]) for modality, x in encodings.items()]
-        output = self.checkpoint.model(torch.from_numpy(np.stack(rows)).to(self.device))
-        routing_weights = output.routing_weights.cpu().numpy().astype(np.float64)
-        expert_logits = output.expert_logits.cpu().numpy().astype(np.float64)
+        routing_weights, expert_logits = self._forward_together(torch.from_numpy(np.stack(rows)))
         experts = self.checkpoint.model.config.expert_labels()
         return {
             modality: Prediction(
@@ -154,6 +168,40 @@ class Predictor:
             )
             for i, (modality, x) in enumerate(encodings.items())
         }
+
+    def _forward_together(self, rows: Tensor) -> list[np.ndarray]:
+        """(B, 1024) -> routing weights (B, E) and expert logits (B, E, C).
+
+        Flat combining (Hendler et al. 2010): whoever comes first computes what all have asked by then, and the others
+        find their answers made."""
+        mine: Future[list[np.ndarray]] = Future()
+        self._asked.append((rows, mine))
+        with self._running:
+            if not mine.done():
+                asked = [self._asked.popleft() for _ in range(len(self._asked))]
+                try:
+                    answers = self._forward(torch.cat([rows for rows, _ in asked]))
+                except Exception as error:
+                    for _, future in asked:
+                        future.set_exception(error)
+                    raise
+                ends = np.cumsum([len(rows) for rows, _ in asked])[:-1]
+                for (_, future), *parts in zip(asked, *(np.split(x, ends) for x in answers), strict=True):
+                    future.set_result(parts)
+        return mine.result()
+
+    @torch.inference_mode()
+    def _forward(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            output = self.checkpoint.model(rows.to(self.device))
+            return output.routing_weights.double().cpu().numpy(), output.expert_logits.double().cpu().numpy()
+        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
+            if self._spare is None:
+                raise
+            warnings.warn(f"{self.device} has failed, so the CPU goes on: {error}", stacklevel=2)
+            self.checkpoint = replace(self.checkpoint, model=self._spare)
+            self.device, self._spare = torch.device("cpu"), None
+            return self._forward(rows)
 
 
 def _image(image: Image.Image | Source) -> Image.Image:

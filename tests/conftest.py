@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -30,14 +30,28 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def serving(arguments: list[str], folder: Path) -> Iterator[str]:
     """The address of the demo, which Python with these arguments starts on a free port. Its log goes to the folder."""
+    with started(arguments, folder, free_port()) as (url, _):
+        yield url
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+        return free.getsockname()[1]
+
+
+@contextmanager
+def started(
+    arguments: list[str], folder: Path, port: int, before: Callable[[], None] | None = None
+) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """As `serving`, with the process; before: what the process does before it becomes Python"""
     url = f"http://127.0.0.1:{port}"
     log = folder / "log.txt"
     environment = os.environ | {"GRADIO_SERVER_PORT": str(port)}
     with log.open("w") as output:
-        app = subprocess.Popen([sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output)
+        app = subprocess.Popen(
+            [sys.executable, *arguments], cwd=ROOT, env=environment, stdout=output, stderr=output, preexec_fn=before
+        )
     try:
         for _ in range(1800):
             assert app.poll() is None, f"the demo stopped:\n{log.read_text()}"
@@ -48,7 +62,7 @@ def serving(arguments: list[str], folder: Path) -> Iterator[str]:
                 time.sleep(0.1)
         else:
             raise AssertionError(f"the demo did not answer within three minutes:\n{log.read_text()}")
-        yield url
+        yield url, app
     finally:
         app.terminate()
-        app.wait(10)
+        app.wait(20)

@@ -2,6 +2,8 @@
 
 import dataclasses
 import json
+import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ import torch
 from PIL import Image
 
 from hetmoe import inference
-from hetmoe.checkpoint import CheckpointError, save_checkpoint
+from hetmoe.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
 from hetmoe.encoding import (
     InputError,
     encode_digit,
@@ -23,6 +25,7 @@ from hetmoe.encoding import (
     standardise,
 )
 from hetmoe.inference import Prediction, Predictor, choose_device, default_checkpoint
+from hetmoe.model import MoEOutput
 from tests.media import SAMPLES
 from tests.tiny import STATISTICS, tiny_checkpoint
 from training.data import LABELS
@@ -267,7 +270,68 @@ def test_eight_threads_get_the_same_answers(predictor):
     with ThreadPoolExecutor(8) as pool:
         for answers in pool.map(lambda _: predictions_of(predictor), range(24)):
             for modality, p in answers.items():
-                assert_same(p, expected[modality])
+                assert_same(p, expected[modality], 1e-6)  # a row's last digit depends on the rows beside it
+
+
+def test_questions_asked_meanwhile_share_a_forward_pass(path, monkeypatch):
+    """The first thread is kept in its pass until the seven others have asked."""
+    predictor = Predictor.load(path, "cpu")
+    sizes: list[int] = []
+    everyone_has_asked = threading.Event()
+    encodings = {"spatial": encode_picture(Image.open(PICTURE))}
+    expected = predictor.predict(encodings)["spatial"]
+    forward = predictor.checkpoint.model.forward
+
+    def slow(rows: torch.Tensor) -> MoEOutput:
+        sizes.append(len(rows))
+        assert everyone_has_asked.wait(60)
+        return forward(rows)
+
+    monkeypatch.setattr(predictor.checkpoint.model, "forward", slow)
+    with ThreadPoolExecutor(8) as pool:
+        answers = [pool.submit(predictor.predict, encodings) for _ in range(8)]
+        while len(predictor._asked) < 7:
+            time.sleep(0.01)
+        everyone_has_asked.set()
+        for answer in answers:
+            assert_same(answer.result()["spatial"], expected, 1e-6)
+    assert sizes == [1, 7]
+
+
+class Broken(torch.nn.Module):
+    """Fails as a GPU does, which most machines with these tests have not."""
+
+    def __init__(self, error: type[RuntimeError]) -> None:
+        super().__init__()
+        self.error = error
+
+    def forward(self, rows: torch.Tensor) -> MoEOutput:
+        raise self.error("the GPU is gone")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
+def test_the_cpu_goes_on_where_a_gpu_fails(path, error):
+    expected = predictions_of(Predictor.load(path, "cpu"))
+    predictor = Predictor(load_checkpoint(path), torch.device("meta"))
+    predictor.checkpoint = dataclasses.replace(predictor.checkpoint, model=Broken(error))  # type: ignore[arg-type]
+    with pytest.warns(UserWarning, match="meta has failed, so the CPU goes on: the GPU is gone"):
+        answers = predictions_of(predictor)
+    for modality, p in answers.items():
+        assert_same(p, expected[modality])
+    assert predictor.device.type == "cpu"
+
+
+def test_what_fails_on_the_cpu_fails_for_all_who_asked_and_for_nobody_after(path):
+    predictor = Predictor.load(path, "cpu")
+    sound = predictor.checkpoint
+    encodings = {"spatial": encode_picture(Image.open(PICTURE))}
+    predictor.checkpoint = dataclasses.replace(sound, model=Broken(RuntimeError))  # type: ignore[arg-type]
+    with ThreadPoolExecutor(4) as pool:
+        for answer in [pool.submit(predictor.predict, encodings) for _ in range(8)]:
+            with pytest.raises(RuntimeError, match="the GPU is gone"):
+                answer.result(60)
+    predictor.checkpoint = sound
+    assert predictor.predict(encodings)
 
 
 def test_the_published_checkpoints_have_a_place():

@@ -1,5 +1,6 @@
 """The page as a whole: a header, a tab for each kind of input, and the evidence."""
 
+import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -23,14 +24,18 @@ from hetmoe.demo.components import (
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
 from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
+from hetmoe.demo.overload import AT_ONCE, EXCEPTION_HANDLERS, QUEUE_SIZE, Draining
 from hetmoe.demo.social import CARD, SocialCard
 from hetmoe.demo.sources import EXAMPLES
 from hetmoe.demo.theme import ASSETS, head, theme
 from hetmoe.encoding import FAMILIES
-from hetmoe.inference import Predictor, default_checkpoint
+from hetmoe.inference import Predictor, default_checkpoint, use_one_thread
 
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
 HOUR = 3600
+# Gradio keeps 50 KB for each page or program that asks, of 10,000 of them. Nothing of ours is in there, so that to be
+# forgotten costs a visitor nothing.
+MAX_SESSIONS = 1000
 
 
 def load_predictors() -> Models:
@@ -92,12 +97,17 @@ def build(
 
 
 def serve(evidence: Path = EVIDENCE) -> None:
-    """Loads the models and serves the page until interrupted; exits with a message if there are none."""
+    """Loads the models and serves the page until SIGTERM or Ctrl-C; exits with a message if there are none."""
     try:
         models, control_accuracy = load_predictors(), control()
     except CheckpointError as error:
         sys.exit(f"The page needs the published models: {error}.")
-    build(models, control_accuracy, evidence).launch(
+    use_one_thread()
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")  # else Gradio sums up its statistics each time
+    draining = Draining()
+    page = build(models, control_accuracy, evidence)
+    page.queue(max_size=QUEUE_SIZE, status_update_rate=5, default_concurrency_limit=AT_ONCE)
+    page.launch(
         theme=theme(),
         head=head(
             {
@@ -110,6 +120,13 @@ def serve(evidence: Path = EVIDENCE) -> None:
         max_file_size=MAX_FILE_MEGABYTES * 10**6,
         footer_links=[],
         run_history=False,
-        app_kwargs={"middleware": [Middleware(SocialCard)]},
+        app_kwargs={
+            "middleware": [Middleware(SocialCard), Middleware(draining.middleware)],
+            "exception_handlers": EXCEPTION_HANDLERS,
+        },
         ssr_mode=False,
+        prevent_thread_lock=True,
     )
+    page.app.state_holder.capacity = MAX_SESSIONS
+    draining.wait()
+    page.close()
