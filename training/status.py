@@ -70,7 +70,7 @@ def table(found: list[Standing]) -> str:
     widths = [max(len(seed), 2) + 1 for seed in seeds]
     counts = Counter(s.state for s in found)
     lines = [
-        f"{found[0].run.experiment}: {counts['done']} of {len(found)} done"
+        f"{_name(found[0].run)}: {counts['done']} of {len(found)} done"
         + "".join(f", {counts[state]} {state}" for state in MARKS if state != "done" and counts[state]),
         " " * 38 + "".join(seed.rjust(width) for seed, width in zip(seeds, widths, strict=True)),
     ]
@@ -82,6 +82,10 @@ def table(found: list[Standing]) -> str:
             if s.state == state:
                 lines.append(fill(f"{state}: {' '.join(s.run[2:])}: {s.detail}", 80, subsequent_indent="    "))
     return "\n".join(lines)
+
+
+def _name(run: Run) -> str:
+    return f"{run.experiment}, {run.family}" if run.family == "frontier" else run.experiment
 
 
 def legend() -> str:

@@ -1,0 +1,34 @@
+"""The examples under docs/examples do what they say."""
+
+import runpy
+from pathlib import Path
+
+import nbclient
+import nbformat
+
+from hetmoe import EXPERTS
+from training.loop import Recipe
+
+FOLDER = Path(__file__).parents[1] / "docs" / "examples"
+FEW = Path(__file__).parent / "samples" / "data"
+
+
+def test_the_notebook_runs_from_top_to_bottom():
+    notebook = nbformat.read(FOLDER / "tour.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "outputs are not kept: they would grow old"
+    root = {"metadata": {"path": str(FOLDER.parents[1])}}
+    nbclient.NotebookClient(notebook, timeout=120, resources=root).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert sum("application/vnd.plotly.v1+json" in output.get("data", {}) for output in outputs) == 3
+    assert any("ship" in output.get("text", "") for output in outputs)
+
+
+def test_an_expert_of_ones_own_is_trained(monkeypatch, capsys):
+    monkeypatch.setenv("HETMOE_DATA", str(FEW))
+    try:
+        runpy.run_path(str(FOLDER / "custom_expert.py"))["main"](Recipe(epochs=1, steps=5))
+    finally:
+        EXPERTS.pop("haar", None)
+    printed = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in printed] == ["spatial", "temporal", "spectral", "relational"]
+    assert all("haar" in line for line in printed)
