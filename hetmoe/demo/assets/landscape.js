@@ -1,7 +1,7 @@
 // Where it lies: the routing weights of the test inputs as points in the tetrahedron whose corners are the experts, and
 // beside it their means as a heat map. Plotly draws the points when the panel comes near the screen, and again when the
-// family, the configuration, the theme or the width changes. The corners' names and the stars, which are the current input, lie over
-// its drawing: to move a star redraws nothing.
+// family, the configuration, the theme or the width changes. The corners' names and the stars, which are the current
+// input, lie over its drawing: to move a star redraws nothing.
 // Gradio gives: element, props, server.
 
 const HEIGHT = 1 / 3; // of the centre over the base
@@ -28,8 +28,9 @@ const legend = MODALITIES.map((modality) => {
   const box = hm.make("input", "", label);
   Object.assign(box, { type: "checkbox", checked: true });
   box.addEventListener("change", update);
-  namePlate(label)(modality, capital(hm.plurals[modality]));
-  return box;
+  const name = namePlate(label);
+  name(modality, capital(hm.plurals[modality]));
+  return { box, name };
 });
 const heads = CORNERS.map(() => namePlate(hm.make("th", "", part("experts"))));
 const means = MODALITIES.map((modality) => tableRow("means", modality, capital(hm.plurals[modality])));
@@ -111,7 +112,11 @@ function showTable() {
   if (tabled === model()) return;
   tabled = model();
   experts.forEach((expert, i) => [heads, corners].forEach((plates) => plates[i](expert)));
-  MODALITIES.forEach((modality, i) => means[i](modalities[modality].mean, experts, [modality, capital(hm.plurals[modality])]));
+  MODALITIES.forEach((modality, i) => {
+    const name = [modality, capital(hm.plurals[modality])];
+    legend[i].name(...name);
+    means[i](modalities[modality].mean, experts, name);
+  });
   part("sentence").textContent = inWords(experts, modalities);
   part("flagged").replaceChildren(...MODALITIES.map((modality) => flagged(modality, modalities[modality].flagged)));
 }
@@ -148,7 +153,7 @@ function traces() {
       inside([...bytes.subarray(i, i + 4)].map((byte) => byte / 255)).forEach((value, axis) => at[axis].push(value));
     }
     const color = colours.getPropertyValue(`--expert-${modality}`).trim();
-    return trace(at, { mode: "markers", visible: legend[m].checked, marker: { size: 2, opacity: 0.5, color, symbol: SYMBOLS[modality] } });
+    return trace(at, { mode: "markers", visible: legend[m].box.checked, marker: { size: 2, opacity: 0.5, color, symbol: SYMBOLS[modality] } });
   });
   const edges = [0, 1, 2, 0, 3, 1, 2, 3].map((i) => CORNERS[i]);
   const color = colours.getPropertyValue("--hm-rule").trim();
@@ -182,7 +187,7 @@ function layout() {
 
 function draw() {
   const { family, configuration } = hm.state;
-  const state = [family, configuration, plot.clientWidth, document.body.className, ...legend.map((box) => box.checked)].join();
+  const state = [family, configuration, plot.clientWidth, document.body.className, ...legend.map(({ box }) => box.checked)].join();
   if (!plot.clientWidth || state === drawn) return;
   drawn = state;
   drawing = drawing.then(plotPoints).catch((error) => say(`${error.message} The table has the numbers.`));
