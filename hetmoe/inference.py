@@ -22,6 +22,7 @@ from hetmoe.encoding import (
     open_recording,
     standardise,
 )
+from hetmoe.project import PROJECT
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -162,4 +163,4 @@ def _image(image: Image.Image | Source) -> Image.Image:
 
 def default_checkpoint(configuration: str, family: Family = "frontier") -> Path:
     """The published checkpoint of a configuration, `weights/<family>-<configuration>.safetensors` of this project."""
-    return Path(__file__).parent.parent / "weights" / f"{family}-{configuration}.safetensors"
+    return PROJECT / "weights" / f"{family}-{configuration}.safetensors"
