@@ -22,6 +22,7 @@ from hetmoe.encoding import (
     open_recording,
     standardise,
 )
+from hetmoe.hub import download
 from hetmoe.project import PROJECT
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -118,6 +119,25 @@ class Predictor:
         if chosen.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # its rounding would show in the fourth digit of a logit
         return cls(load_checkpoint(path, chosen), chosen)
+
+    @classmethod
+    def from_hub(
+        cls,
+        repository: str,
+        *,
+        revision: str,
+        configuration: str = "heterogeneous",
+        family: Family = "frontier",
+        device: str = "auto",
+    ) -> "Predictor":
+        """Loads a checkpoint from the model repository "user/name" of the Hugging Face Hub, or from the cache of its
+        client.
+
+        revision: a commit, which is always the same file and once downloaded needs no network; or a tag or a branch
+
+        Raises CheckpointError if it cannot be had or used, ValueError for an unknown or absent device.
+        """
+        return cls.load(download(repository, default_checkpoint(configuration, family).name, revision), device)
 
     def picture(self, image: Image.Image | Source) -> Prediction:
         """A picture (PIL image, path or the file's bytes) as the spatial modality. Raises InputError."""

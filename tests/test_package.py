@@ -43,8 +43,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(ROOT / name, source / name)
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation", "-w", target, source]
-    subprocess.run(command, check=True)
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "-w", str(target), str(source)], check=True)
     (built,) = target.glob("*.whl")
     return built
 
@@ -53,7 +53,8 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that it is installed into; what it requires comes from the environment of the tests."""
     target = tmp_path_factory.mktemp("installed")
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", target, wheel], check=True)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target), str(wheel)]
+    subprocess.run(command, check=True)
     return target
 
 
@@ -116,7 +117,7 @@ def test_what_the_wheel_says_and_holds(wheel: Path) -> None:
 
 def test_installed_it_predicts_anywhere(installed: Path, tmp_path: Path) -> None:
     digit = next(iter(sorted(SAMPLES.glob("mnist-*.png"))))
-    command = [installed / "bin" / "hetmoe", "predict", digit, "--as", "digit"]
+    command = [str(installed / "bin" / "hetmoe"), "predict", str(digit), "--as", "digit"]
     environment = os.environ | {"PYTHONPATH": str(installed)}
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
