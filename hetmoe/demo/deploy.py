@@ -144,8 +144,9 @@ def check_weights() -> None:
     provenance = {name: load_checkpoint(WEIGHTS / name).provenance for name, *_ in listed}
     for name, seed, steps, commit in listed:
         p = provenance[name]
-        short = p["commit"][:12] + "+" * p["commit"].endswith("+")
-        if (str(p["seed"]), str(p["steps"]), short) != (seed, steps, commit):
+        whole = str(p.get("commit"))
+        short = whole[:12] + "+" * whole.endswith("+")
+        if (str(p.get("seed")), str(p.get("steps")), short) != (seed, steps, commit):
             raise CannotDeploy(f"weights/README.md is about another {name}: run 'python -m training report'")
     for family, of_family in json.loads(LANDSCAPE.read_text(encoding="utf-8"))["families"].items():
         for configuration, model in of_family["models"].items():
