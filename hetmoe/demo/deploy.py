@@ -157,7 +157,9 @@ def check_weights() -> None:
 
 def stage_weights(folder: Path) -> None:
     """Into a new folder: the weights and their card."""
-    shutil.copytree(WEIGHTS, folder, ignore=shutil.ignore_patterns(".*"))
+    folder.mkdir(parents=True)
+    for path in (WEIGHTS / "README.md", *WEIGHTS.glob("*.safetensors")):
+        shutil.copyfile(path, folder / path.name)
 
 
 def stage_space(folder: Path, name: str) -> None:
