@@ -33,6 +33,6 @@ $(VENV)/demo.installed: requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-$(VENV)/dev.installed: requirements.txt requirements-extras.txt requirements-dev.txt | $(BIN)/python
+$(VENV)/dev.installed: $(wildcard requirements*.txt) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@ $(VENV)/demo.installed

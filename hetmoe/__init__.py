@@ -8,6 +8,8 @@ from hetmoe.experts import EXPERTS, Expert, register_expert
 from hetmoe.inference import Prediction, Predictor
 from hetmoe.model import HetMoE, MoEOutput, count_multiply_adds, count_parameters
 
+__version__ = "0.1.0"
+
 __all__ = [
     "CONFIGURATIONS",
     "EXPERTS",

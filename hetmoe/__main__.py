@@ -1,4 +1,5 @@
-"""Command line: `python -m hetmoe predict FILE` says what a model makes of a picture, a digit or a recording."""
+"""Command line: `hetmoe predict FILE` says what a model makes of a picture, a digit or a recording, `hetmoe demo` opens
+the page. `python -m hetmoe` is the same."""
 
 import argparse
 import json
@@ -6,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hetmoe import __version__
 from hetmoe.checkpoint import CheckpointError
 from hetmoe.config import CONFIGURATIONS
 from hetmoe.encoding import FAMILIES, InputError
@@ -17,7 +19,8 @@ RECORDINGS = {".wav", ".flac", ".ogg", ".opus", ".oga", ".mp3", ".aif", ".aiff",
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; 0 if it worked, 1 with a sentence on stderr if the file or the checkpoint cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m hetmoe", description=__doc__)
+    parser = argparse.ArgumentParser(prog="hetmoe", description="A mixture of architecturally different experts.")
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     predict = commands.add_parser("predict", help="classify one file")
     predict.add_argument("file", type=Path)
@@ -27,7 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument("--checkpoint", type=Path, help="a .safetensors file instead of the published one")
     predict.add_argument("--device", choices=DEVICES, default="auto")
     predict.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    commands.add_parser("demo", help="serve the page at http://localhost:7860 (GRADIO_SERVER_PORT for another port)")
     options = parser.parse_args(arguments)
+    if options.command == "demo":
+        from hetmoe.demo.page import serve  # only here: it imports Gradio
+
+        serve()
+        return 0
     checkpoint = options.checkpoint or default_checkpoint(options.configuration, options.family)
     try:
         predictions = _predict(Predictor.load(checkpoint, options.device), options.file, options.kind)

@@ -28,6 +28,8 @@ from hetmoe.encoding import (
     open_recording,
     standardise,
 )
+from hetmoe.hub import download
+from hetmoe.project import PROJECT
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
 
@@ -135,6 +137,25 @@ class Predictor:
             torch.backends.cudnn.allow_tf32 = False  # its rounding would show in the fourth digit of a logit
         return cls(load_checkpoint(path, chosen), chosen)
 
+    @classmethod
+    def from_hub(
+        cls,
+        repository: str,
+        *,
+        revision: str,
+        configuration: str = "heterogeneous",
+        family: Family = "frontier",
+        device: str = "auto",
+    ) -> "Predictor":
+        """Loads a checkpoint from the model repository "user/name" of the Hugging Face Hub, or from the cache of its
+        client.
+
+        revision: a commit, which is always the same file and once downloaded needs no network; or a tag or a branch
+
+        Raises CheckpointError if it cannot be had or used, ValueError for an unknown or absent device.
+        """
+        return cls.load(download(repository, default_checkpoint(configuration, family).name, revision), device)
+
     def picture(self, image: Image.Image | Source) -> Prediction:
         """A picture (PIL image, path or the file's bytes) as the spatial modality. Raises InputError."""
         return self.predict({"spatial": encode_picture(_image(image))})["spatial"]
@@ -210,4 +231,4 @@ def _image(image: Image.Image | Source) -> Image.Image:
 
 def default_checkpoint(configuration: str, family: Family = "frontier") -> Path:
     """The published checkpoint of a configuration, `weights/<family>-<configuration>.safetensors` of this project."""
-    return Path(__file__).parent.parent / "weights" / f"{family}-{configuration}.safetensors"
+    return PROJECT / "weights" / f"{family}-{configuration}.safetensors"

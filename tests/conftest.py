@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
+
+from tests.hub import TOKEN, Hub, serving_hub
 
 ROOT = Path(__file__).parents[1]
 
@@ -25,6 +28,20 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the demo, started as a person starts it, on a free port."""
     with serving(["app.py"], tmp_path_factory.mktemp("app")) as url:
         yield url
+
+
+@pytest.fixture
+def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty Hub on loopback that the client in this process is logged in to, with an empty cache."""
+    with serving_hub() as hub:
+        monkeypatch.setenv("HF_TOKEN", TOKEN)
+        # As HF_ENDPOINT and so on would, had they been there at import.
+        monkeypatch.setattr(constants, "ENDPOINT", hub.url)
+        address = hub.url + "/{repo_id}/resolve/{revision}/{filename}"
+        monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", address)
+        monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
+        monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+        yield hub
 
 
 @contextmanager

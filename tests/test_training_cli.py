@@ -367,6 +367,13 @@ def test_an_empty_data_folder(tmp_path, capsys):
     assert "Traceback" not in error
 
 
+def test_without_what_only_training_needs(tmp_path, capsys, monkeypatch):
+    for name in ("torchvision.datasets", "torchaudio.datasets"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert cli.main(command(tmp_path / "empty")) == 1
+    assert "pip install -r requirements-training.txt" in capsys.readouterr().err
+
+
 def test_a_damaged_data_folder(tmp_path, capsys):
     folder = copy_of_data(tmp_path)
     (folder / "cifar-10-batches-py" / "data_batch_2").write_bytes(b"damaged")

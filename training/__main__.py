@@ -111,6 +111,9 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; nothing is lost. The same command goes on from here.", file=sys.stderr)
         return 130
+    except ModuleNotFoundError as error:  # what the page needs is there, or this would not run
+        print(f"error: {error}: pip install -r requirements-training.txt", file=sys.stderr)
+        return 1
     except (CannotDraw, DataError, ResultsError, RunsFailed, ImportError, OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

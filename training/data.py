@@ -411,7 +411,7 @@ def _provide(data_set: DataSet, root: Path, download: bool) -> None:
         try:
             root.mkdir(parents=True, exist_ok=True)
             data_set.download(root)
-        except DataError:
+        except (DataError, ModuleNotFoundError):  # neither is about the network
             raise
         except Exception as error:  # noqa: BLE001 - network, disk, archive: all have the same remedy
             reason = f"downloading failed: {type(error).__name__}"

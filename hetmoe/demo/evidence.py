@@ -10,8 +10,9 @@ import gradio as gr
 
 from hetmoe.demo.colours import on_dark
 from hetmoe.demo.theme import ASSETS, script
+from hetmoe.project import PROJECT
 
-EVIDENCE = Path(__file__).parents[2] / "training" / "results" / "evidence.json"
+EVIDENCE = PROJECT / "training" / "results" / "evidence.json"
 PLOTLY = Path(str(files("plotly") / "package_data" / "plotly.min.js"))  # the one file served from outside this project
 REMEDY = "run “python -m training report”, then start this page again"
 

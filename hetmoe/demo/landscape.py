@@ -18,8 +18,9 @@ from hetmoe.demo.theme import ASSETS, script
 from hetmoe.encoding import MODALITIES
 from hetmoe.familiarity import Usual, unfamiliarity
 from hetmoe.inference import Prediction
+from hetmoe.project import PROJECT
 
-LANDSCAPE = Path(__file__).parents[2] / "training" / "results" / "landscape.json"
+LANDSCAPE = PROJECT / "training" / "results" / "landscape.json"
 REMEDY = "run “python -m training landscape”, then start this page again"
 
 

@@ -3,13 +3,14 @@ served, for whoever makes such a preview runs no scripts; Gradio puts its own th
 
 import re
 from html import escape
-from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CARD = Path(__file__).parents[2] / "docs" / "card.png"  # 1200 × 630
+from hetmoe.project import PROJECT
+
+CARD = PROJECT / "docs" / "card.png"  # 1200 × 630
 TITLE = "HetMoE: four different experts, one answer"
 SENTENCE = "A mixture of experts of different architectures, to play with: mute them, weigh them, see why."
 GRADIOS_TAGS = re.compile(r'<meta\s+(?:property="og:|name="twitter:).*?/>\s*', re.DOTALL)
