@@ -18,6 +18,7 @@ check: $(VENV)/dev.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/hadolint docs/hosting/Dockerfile
 
 browser: $(VENV)/dev.installed
 	@BIN=$(BIN) sh tests/browser/install.sh
