@@ -22,6 +22,7 @@ from hetmoe.demo.components import (
     make_static,
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
+from hetmoe.demo.guard import Guard
 from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
 from hetmoe.demo.social import CARD, SocialCard
 from hetmoe.demo.sources import EXAMPLES
@@ -31,6 +32,7 @@ from hetmoe.inference import Predictor, default_checkpoint
 
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
 HOUR = 3600
+MAX_SESSIONS = 256  # of which Gradio keeps what each input last held, up to 1 MB; it has no further use for that
 
 
 def load_predictors() -> Models:
@@ -97,6 +99,8 @@ def serve(evidence: Path = EVIDENCE) -> None:
         models, control_accuracy = load_predictors(), control()
     except CheckpointError as error:
         sys.exit(f"The page needs the published models: {error}.")
+    public = [str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)]
+    max_file_bytes = MAX_FILE_MEGABYTES * 10**6
     build(models, control_accuracy, evidence).launch(
         theme=theme(),
         head=head(
@@ -106,10 +110,11 @@ def serve(evidence: Path = EVIDENCE) -> None:
             }
         ),
         favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)],
-        max_file_size=MAX_FILE_MEGABYTES * 10**6,
+        allowed_paths=public,
+        max_file_size=max_file_bytes,
+        state_session_capacity=MAX_SESSIONS,
         footer_links=[],
         run_history=False,
-        app_kwargs={"middleware": [Middleware(SocialCard)]},
+        app_kwargs={"middleware": [Middleware(Guard, public, max_file_bytes), Middleware(SocialCard)]},
         ssr_mode=False,
     )
