@@ -1,5 +1,5 @@
-"""How much memory a visitor's file may take. The library opens whatever people have on their own machines; on a page for
-everyone a file of 400 kB must not cost a gigabyte and six seconds, as a 16-bit PNG of 49 megapixels does."""
+"""How much memory a visitor's file may take. The library opens whatever people have on their own machines; on a page
+for everyone a file of 400 kB must not cost a gigabyte and six seconds, as a 16-bit PNG of 49 megapixels does."""
 
 import io
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from PIL import Image
 
 from hetmoe.encoding import MAX_SECONDS, InputError
 
-MAX_BYTES = 270 * 10**6  # for one file
+MAX_BYTES = 250 * 10**6  # for one file: a photograph of 27 megapixels, a minute of stereo at 96 kHz
 LARGE_BYTES = 60 * 10**6  # from here on only one file at a time, so that many do not cost more than one
 PATIENCE = 5  # seconds to wait for the file before
 
