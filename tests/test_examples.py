@@ -3,10 +3,14 @@
 import runpy
 from pathlib import Path
 
+import httpx
 import nbclient
 import nbformat
+from gradio_client import Client, handle_file
 
 from hetmoe import EXPERTS
+from hetmoe.demo.sources import examples
+from tests.conftest import free_port, started
 from training.loop import Recipe
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
@@ -32,3 +36,16 @@ def test_an_expert_of_ones_own_is_trained(monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in printed] == ["spatial", "temporal", "spectral", "relational"]
     assert all("haar" in line for line in printed)
+
+
+def test_the_page_is_a_part_of_an_app_of_ones_own(tmp_path):
+    port = free_port()
+    command = ["-m", "uvicorn", "--app-dir", str(FOLDER), "mounted:app", "--port", str(port)]
+    with started(command, tmp_path, port) as (url, _):
+        assert httpx.get(url).json() == {"page": "/hetmoe"}
+        page = httpx.get(f"{url}/hetmoe/")
+        assert page.status_code == 200
+        assert "content-security-policy" in page.headers
+        file = handle_file(examples("digit")["7"])
+        answer = Client(f"{url}/hetmoe", verbose=False).predict(file, api_name="/classify_digit")
+    assert answer["label"] == "7"

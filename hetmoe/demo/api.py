@@ -18,7 +18,7 @@ def add_endpoints(models: Models) -> None:
         if known is None:
             message = f"There is no family {family!r}; choose one of {', '.join(FAMILIES)}."
             raise gr.Error(message, print_exception=False)
-        if configuration not in models[known]:
+        if not isinstance(configuration, str) or configuration not in models[known]:
             message = f"There is no configuration {configuration!r}; choose one of {', '.join(models[known])}."
             raise gr.Error(message, print_exception=False)
         try:

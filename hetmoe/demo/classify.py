@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from hetmoe import variations
+from hetmoe.demo.budget import room_for
 from hetmoe.demo.landscape import Landscape
 from hetmoe.demo.sources import open_source
 from hetmoe.encoding import FAMILIES, Family, InputError
@@ -27,7 +28,12 @@ def encode(kind: str, source: Path | bytes, family: Family) -> dict[str, np.ndar
 
     Raises InputError if the file cannot be used.
     """
-    return variations.encode(kind, variations.open_raw(kind, source), family)
+    return variations.encode(kind, _open(kind, source), family)
+
+
+def _open(kind: str, source: Path | bytes) -> np.ndarray:
+    with room_for(kind, source):
+        return variations.open_raw(kind, source)
 
 
 def named(family: Any) -> Family | None:
@@ -68,7 +74,7 @@ def answer(
     family = named(value.get("family")) or "frontier"
     asked = {key: value[key] for key in ASKED if key in value} | {"family": family}
     try:
-        raw = variations.open_raw(kind, open_source(kind, value))
+        raw = _open(kind, open_source(kind, value))
     except InputError as error:
         return {"inputs": [], "variation": None, "message": str(error), "asked": asked}
     variation = value.get("variation")

@@ -4,6 +4,7 @@ import os
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
@@ -23,6 +24,7 @@ from hetmoe.demo.components import (
     make_static,
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
+from hetmoe.demo.guard import Guard
 from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
 from hetmoe.demo.overload import AT_ONCE, EXCEPTION_HANDLERS, QUEUE_SIZE, Draining
 from hetmoe.demo.social import CARD, SocialCard
@@ -33,9 +35,7 @@ from hetmoe.inference import Predictor, default_checkpoint, use_one_thread
 
 CONFIGURATIONS = ("heterogeneous", "hybrid", "homogeneous")
 HOUR = 3600
-# Gradio keeps 50 KB for each page or program that asks, of 10,000 of them. Nothing of ours is in there, so that to be
-# forgotten costs a visitor nothing.
-MAX_SESSIONS = 1000
+MAX_SESSIONS = 256  # of which Gradio keeps what each input last held, up to 1 MB; it has no further use for that
 
 
 def load_predictors() -> Models:
@@ -96,37 +96,48 @@ def build(
     return page
 
 
-def serve(evidence: Path = EVIDENCE) -> None:
-    """Loads the models and serves the page until SIGTERM or Ctrl-C; exits with a message if there are none."""
-    try:
-        models, control_accuracy = load_predictors(), control()
-    except CheckpointError as error:
-        sys.exit(f"The page needs the published models: {error}.")
-    use_one_thread()
-    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")  # else Gradio sums up its statistics each time
-    draining = Draining()
-    page = build(models, control_accuracy, evidence)
-    page.queue(max_size=QUEUE_SIZE, status_update_rate=5, default_concurrency_limit=AT_ONCE)
-    page.launch(
-        theme=theme(),
-        head=head(
-            {
-                family: {name: p.checkpoint.model.config.expert_labels() for name, p in of_family.items()}
-                for family, of_family in models.items()
-            }
-        ),
-        favicon_path=ASSETS / "favicon.svg",
-        allowed_paths=[str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)],
-        max_file_size=MAX_FILE_MEGABYTES * 10**6,
-        footer_links=[],
-        run_history=False,
-        app_kwargs={
-            "middleware": [Middleware(SocialCard), Middleware(draining.middleware)],
+def served(models: Models) -> dict[str, Any]:
+    """How the page is to be served, wherever: what Gradio's `launch` and `mount_gradio_app` both take."""
+    public = [str(EXAMPLES), str(PLOTLY), str(SNAPSHOT), str(CARD)]
+    max_file_bytes = MAX_FILE_MEGABYTES * 10**6
+    experts = {
+        family: {name: p.checkpoint.model.config.expert_labels() for name, p in of_family.items()}
+        for family, of_family in models.items()
+    }
+    return {
+        "theme": theme(),
+        "head": head(experts),
+        "favicon_path": str(ASSETS / "favicon.svg"),
+        "allowed_paths": public,
+        "max_file_size": max_file_bytes,
+        "footer_links": [],
+        "run_history": False,
+        "app_kwargs": {
+            "middleware": [Middleware(Guard, public, max_file_bytes), Middleware(SocialCard)],
             "exception_handlers": EXCEPTION_HANDLERS,
         },
-        ssr_mode=False,
-        prevent_thread_lock=True,
-    )
-    page.app.state_holder.capacity = MAX_SESSIONS
+        "ssr_mode": False,
+    }
+
+
+def load(evidence: Path = EVIDENCE) -> tuple[gr.Blocks, dict[str, Any]]:
+    """The page with the published models, and how it is to be served. Raises CheckpointError if there are none."""
+    models = load_predictors()
+    use_one_thread()
+    os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")  # else Gradio sums up its statistics each time
+    page = build(models, control(), evidence)
+    page.queue(max_size=QUEUE_SIZE, status_update_rate=5, default_concurrency_limit=AT_ONCE)
+    return page, served(models)
+
+
+def serve(evidence: Path = EVIDENCE) -> None:
+    """Serves the page until SIGTERM or Ctrl-C; exits with a message if there are no models."""
+    try:
+        page, options = load(evidence)
+    except CheckpointError as error:
+        sys.exit(f"The page needs the published models: {error}.")
+    draining = Draining()
+    options["app_kwargs"]["middleware"].append(Middleware(draining.middleware))
+    page.launch(**options, state_session_capacity=MAX_SESSIONS, prevent_thread_lock=True)
     draining.wait()
     page.close()
