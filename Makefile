@@ -12,7 +12,7 @@ demo: $(VENV)/demo.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/dev.installed browser
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check .
