@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradio.blocks import Blocks
+from gradio.data_classes import FileData
 from gradio.route_utils import FnIndexInferError
 from gradio.utils import get_upload_folder
-from gradio_client.utils import is_file_obj_with_meta
 from starlette.datastructures import MutableHeaders
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
@@ -106,7 +107,9 @@ class Guard:
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:
         """What the app is to receive. Raises Refused if it is not to be asked at all."""
-        path = scope["path"].removeprefix(scope.get("root_path", ""))
+        path, root = scope["path"], scope.get("root_path", "").rstrip("/")
+        if path.startswith(f"{root}/"):
+            path = path[len(root) :]
         if not ROUTES.fullmatch(path) or (path.startswith(FILE) and not self._is_public(path.removeprefix(FILE))):
             raise Refused(404, NOT_HERE)
         if scope["method"] != "POST":
@@ -115,7 +118,7 @@ class Guard:
             remove_strays(Path(get_upload_folder()))
             return _limited(receive, self.max_file_bytes + FORM_BYTES)
         body = await self._read(receive)
-        check_json(path, body)
+        check_json(scope["app"].get_blocks(), path, body)
         return _replayed(body, receive)
 
     def _is_public(self, name: str) -> bool:
@@ -138,27 +141,31 @@ class Guard:
         return bytes(body)
 
 
-def check_json(path: str, body: bytes) -> None:
+def check_json(page: Blocks, path: str, body: bytes) -> None:
     """Raises Refused if a body of JSON is none, names a file that was not uploaded (Gradio would even fetch a URL), or
-    lacks arguments (Gradio would log those that there are)."""
+    lacks arguments of the function that it is for (Gradio would log those that it has)."""
     try:
         asked = json.loads(body, object_hook=_check_file)
     except (ValueError, RecursionError) as error:
         raise Refused(400, "This is no JSON.") from error
-    data = asked.get("data") if isinstance(asked, dict) else None
+    asked = asked if isinstance(asked, dict) else {}
+    data = asked.get("data")
     given = len(data) if isinstance(data, list) else 0
     if CALL.fullmatch(path) and given != len(ARGUMENTS):
         raise Refused(422, f'Please send {{"data": [{", ".join(ARGUMENTS)}]}}.')
-    if RUN.fullmatch(path) and given == 0:
-        raise Refused(422, 'Please send {"data": […]}, with what the function is to work on.')
+    if RUN.fullmatch(path):
+        index = asked.get("fn_index")
+        function = page.fns.get(index) if type(index) is int else None
+        if function is None or given < len(function.inputs):
+            raise Refused(422, NOT_UNDERSTOOD)
 
 
 def _check_file(entry: dict[str, Any]) -> dict[str, Any]:
     """Any object of a body, as it is. Raises Refused if it means a file, but not one in the folder of uploads."""
     if "path" in entry and "meta" in entry:
         try:
-            is_upload = is_file_obj_with_meta(entry) and _lies_in(Path(get_upload_folder()), entry["path"])
-        except (OSError, ValueError, AttributeError) as error:  # an impossible path; or "meta" is no object
+            is_upload = _lies_in(Path(get_upload_folder()), FileData(**entry).path)
+        except (OSError, ValueError, TypeError) as error:  # an impossible path, or other fields than a file's
             raise Refused(422, NOT_UPLOADED) from error
         if not is_upload:
             raise Refused(422, NOT_UPLOADED)

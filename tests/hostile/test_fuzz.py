@@ -1,6 +1,6 @@
 """Whatever the bytes, what is made of them is finite numbers or an InputError; whatever the body, the API has no 5xx.
 
-`HYPOTHESIS_PROFILE=long python -m pytest tests/hostile/test_fuzz.py` tries 1,000 of each instead of 60, others each
+`HYPOTHESIS_PROFILE=long python -m pytest tests/hostile/test_fuzz.py` tries 1,000 of each instead of 60, and others each
 time.
 """
 

@@ -337,6 +337,12 @@ def test_the_log_holds_no_secret_and_nothing_of_visitors(server: Server) -> None
     server.call("picture", server.upload(canary.encode(), f"{canary}.png"))
     server.call("picture", canary, canary, canary)
     server.show("digit", {"drawing": canary, canary: canary})
+    server.show("digit", {"file": server.upload(b"x", "x.png") | {"size": canary}})
+    for index in range(20):
+        some = {"data": [canary], "fn_index": index, "session_hash": canary}
+        server.post("/queue/join", json.dumps(some))
+        server.post("/run/predict", json.dumps(some))
+    time.sleep(1)
     for route in ROUTES:
         server.post(route, json.dumps({"data": [canary] * 3, canary: canary}))
         server.web.get(f"{server.api}/file={canary}")
