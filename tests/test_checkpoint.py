@@ -5,6 +5,7 @@ import json
 import math
 import pickle
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -171,6 +172,28 @@ def test_a_save_replaces_the_old_file(path):
 
 
 # Damaged
+
+
+def test_a_file_replaced_while_it_is_read_is_the_old_one_or_the_new_one(path):
+    old = tiny_checkpoint()
+    new = dataclasses.replace(old, metrics={"accuracy": 1.0})
+    done = threading.Event()
+
+    def replace_again_and_again() -> None:
+        while not done.is_set():
+            for known in (new, old):
+                save_checkpoint(path, known)
+
+    writer = threading.Thread(target=replace_again_and_again)
+    writer.start()
+    try:
+        seen = [load_checkpoint(path).metrics for _ in range(20)]
+        while old.metrics not in seen or new.metrics not in seen:
+            seen.append(load_checkpoint(path).metrics)
+    finally:
+        done.set()
+        writer.join()
+    assert all(metrics in (old.metrics, new.metrics) for metrics in seen)
 
 
 def test_truncated_files(path):
