@@ -82,7 +82,7 @@ def started(
         yield url, app
     finally:
         app.terminate()
-        app.wait(20)
+        app.wait(30)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -54,7 +54,7 @@ def test_headline_is_that_of_the_results() -> None:
     mixture, net = summary(frontier, "heterogeneous"), summary(frontier, "convolutional")
     assert mixture and net
     assert f"heterogeneous {100 * mixture.mean:.1f} ± {100 * mixture.sd:.1f} %" in text
-    assert f"one convolutional net {100 * net.mean:.1f} %" in text
+    assert f"one convolutional net {100 * net.mean:.1f} ± {100 * net.sd:.1f} %" in text
 
 
 def test_commands_exist() -> None:

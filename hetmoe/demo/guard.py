@@ -26,7 +26,8 @@ STRAY_SECONDS = 600  # an upload that nothing was written to for so long has bee
 ROUTES = re.compile(
     r"/|/(?:assets|static)/.+|/(?:theme\.css|favicon\.ico|manifest\.json|pwa_icon|robots\.txt|config/?)"
     r"|/gradio_api/(?:info/?|openapi\.json|startup-events|upload|component_server/?|run/predict/?|call/.+|queue/join"
-    r"|queue/data|cancel|reset/?|heartbeat/.+|file=.+)"
+    r"|queue/data|cancel|reset/?|heartbeat/.+|file=.+"
+    r"|app_id/?)"  # by which an open page learns that the server is back
 )
 FILE = "/gradio_api/file="
 UPLOAD = "/gradio_api/upload"
