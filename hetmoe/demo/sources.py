@@ -10,6 +10,7 @@ from hetmoe.encoding import InputError
 
 EXAMPLES = Path(__file__).parent / "examples"
 EXAMPLE_FILES = {"picture": "cifar10-*.png", "sound": "speech-*.wav", "digit": "mnist-*.png"}
+OPENING = ("horse", "yes", "7")  # the examples that the page opens with: the model is right about them
 NOTHING_YET = {
     "picture": "Drop a picture here, take one, or choose an example.",
     "sound": "Record a word, drop a recording here, or choose an example.",
@@ -22,7 +23,8 @@ MAX_LIVE_LETTERS = 400_000  # base64 of a second in 16 bits at any rate up to 15
 
 def examples(kind: str) -> dict[str, Path]:
     """The example files of a kind (picture, sound or digit) by their label, with which their names end."""
-    return {path.stem.rpartition("-")[2]: path for path in sorted(EXAMPLES.glob(EXAMPLE_FILES[kind]))}
+    by_label = {path.stem.rpartition("-")[2]: path for path in sorted(EXAMPLES.glob(EXAMPLE_FILES[kind]))}
+    return dict(sorted(by_label.items(), key=lambda item: item[0] not in OPENING))
 
 
 def open_source(kind: str, value: dict[str, Any] | None) -> Path | bytes:
