@@ -12,7 +12,10 @@ demo: $(VENV)/demo.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/dev.installed browser
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@# Side by side: what needs a browser, and the rest.
+	@$(BIN)/python -m pytest --ignore=tests/browser >$(VENV)/tests.log 2>&1 & rest=$$!; \
+	  $(BIN)/python -m pytest tests/browser; browser=$$?; \
+	  wait $$rest; rest=$$?; cat $(VENV)/tests.log; exit $$((browser | rest))
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check .

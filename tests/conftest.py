@@ -83,12 +83,3 @@ def started(
     finally:
         app.terminate()
         app.wait(30)
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n 2 --dist loadgroup`: all that needs the browser goes to one process, one after another; of the
-    rest, a file at a time goes to whichever is free."""
-    for item in items:
-        in_browser = item.path.parent.name == "browser"
-        item.add_marker(pytest.mark.xdist_group("browser" if in_browser else item.path.name))
