@@ -6,11 +6,21 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Playwright, Request, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Playwright,
+    Request,
+    expect,
+    sync_playwright,
+)
 
 from tests.browser.hand import Hand
 
 SYSTEM_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+expect.set_options(timeout=20_000)  # other tests may run beside these
 EXAMPLES = Path(__file__).parents[2] / "hetmoe" / "demo" / "examples"
 
 
@@ -61,7 +71,7 @@ def open_page(browser: Browser, app_url: str) -> Iterator[Callable[..., Hand]]:
     def open_(query: str = "", **options: object) -> Hand:
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}} | options)  # type: ignore[arg-type]
         contexts.append(context)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         page = context.new_page()
         watch(page)
         page.goto(f"{app_url}/{query}")

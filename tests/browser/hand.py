@@ -77,7 +77,7 @@ class Hand:
         lanes = self.results.evaluate(READ_RESULTS)
         return [Lane(bars(lane["routing"]), bars(lane["answer"]), bars(lane["why"]), lane["seen"]) for lane in lanes]
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 20) -> None:
         for _ in range(int(seconds / 0.05)):
             if condition():
                 return

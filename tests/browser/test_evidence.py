@@ -226,8 +226,8 @@ def test_no_other_file_of_plotly_is_served(app_url: str) -> None:
             return error.code
 
     assert status(PLOTLY) == 200
-    assert status(PLOTLY.parent / "widgetbundle.js") == 403
-    assert status(PLOTLY.parents[1] / "__init__.py") == 403
+    assert status(PLOTLY.parent / "widgetbundle.js") == 404
+    assert status(PLOTLY.parents[1] / "__init__.py") == 404
 
 
 def test_the_theme_recolours_in_place_and_zoom_stays(read: Callable[..., Page]) -> None:
