@@ -102,7 +102,7 @@ def test_the_command_shows_all_experiments_or_one(project, capsys):
     out = capsys.readouterr().out
     beginnings = (
         "realdata: 0 of 9 done",
-        "realdata: 0 of 12 done",
+        "realdata, frontier: 0 of 12 done",
         "controls: 0 of 54 done",
         "synthetic: 0 of",
         "synthetic long: 0 of",
