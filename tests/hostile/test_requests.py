@@ -246,7 +246,7 @@ def test_an_upload_cannot_be_read_back_nor_guessed(server: Server) -> None:
 
 def test_visitors_do_not_see_each_others_state(server: Server) -> None:
     server.show("picture", {"example": "horse"})  # as session "someone"
-    for route in ("deep_link?session_hash=someone", "queue/status", "app_id", "token"):
+    for route in ("deep_link?session_hash=someone", "queue/status", "token"):
         assert raw_get(server, f"/gradio_api/{route}")[0] == 404
     assert b"horse" not in raw_get(server, "/gradio_api/queue/data?session_hash=someone")[1]
     event = server.post("/call/classify_picture", json.dumps({"data": [None, "horse", "frontier"]})).json()["event_id"]
@@ -326,7 +326,7 @@ def test_nothing_but_what_the_page_needs_is_served(server: Server) -> None:
         "gradio_api/vibe-code",
         "pwa_icon/9",
     )
-    for route in (*unneeded, "gradio_api/token", "gradio_api/dev/reload", "gradio_api/runs", "gradio_api/app_id"):
+    for route in (*unneeded, "gradio_api/token", "gradio_api/dev/reload", "gradio_api/runs"):
         assert server.web.get(f"{server.url}/{route}").status_code == 404
     for route in ("process_recording", "vibe-edit", "login", "stream/a", "run/classify_picture", "api/predict"):
         assert server.post(f"/{route}", b"{}").status_code == 404
