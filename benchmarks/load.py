@@ -1,9 +1,9 @@
-"""How many visitors the page holds: `python -m benchmarks.load`, about four minutes; with `--soak` half an hour more.
+"""How many visitors the page holds: `python -m benchmarks.load`, about two minutes.
 
 Starts the page and calls /classify_picture over HTTP, in a session for each visitor, as gradio_client does. Client and
 server share the machine; *CPU an answer* is the server's alone. A visitor asks again as soon as the answer has arrived
-(a closed loop), and with `--upload` uploads the picture anew before. `--soak` is the test for leaks: 20,000 predictions
-and 2,000 uploads by 64 visitors, and the server's memory after each twentieth. Needs requirements-dev.txt.
+(a closed loop), and with `--upload` uploads the picture anew before. `--soak` looks for leaks instead: 20,000
+predictions and 2,000 uploads by 64 visitors, and the server's memory after each twentieth. Needs requirements-dev.txt.
 """
 
 import argparse

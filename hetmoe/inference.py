@@ -109,8 +109,8 @@ def choose_device(device: str = "auto") -> torch.device:
 
 
 def use_one_thread() -> None:
-    """Has torch compute on the thread that asks for it. On small models more threads gain little where cores are idle,
-    and where they are not, they wait for one another: benchmarks/load.py."""
+    """Has torch compute on the thread that asks for it: on busy cores, more of them spin while they wait for one
+    another."""
     torch.set_num_threads(1)
 
 

@@ -1,6 +1,7 @@
 """The examples under docs/examples do what they say."""
 
 import runpy
+import shutil
 from pathlib import Path
 
 import httpx
@@ -27,8 +28,8 @@ def test_the_notebook_runs_from_top_to_bottom():
     assert any("ship" in output.get("text", "") for output in outputs)
 
 
-def test_an_expert_of_ones_own_is_trained(monkeypatch, capsys):
-    monkeypatch.setenv("HETMOE_DATA", str(FEW))
+def test_an_expert_of_ones_own_is_trained(monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("HETMOE_DATA", str(shutil.copytree(FEW, tmp_path / "data")))  # what is encoded is kept there
     try:
         runpy.run_path(str(FOLDER / "custom_expert.py"))["main"](Recipe(epochs=1, steps=5))
     finally:
