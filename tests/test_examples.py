@@ -1,7 +1,6 @@
 """The examples under docs/examples do what they say."""
 
 import runpy
-import shutil
 from pathlib import Path
 
 import httpx
@@ -12,10 +11,10 @@ from gradio_client import Client, handle_file
 from hetmoe import EXPERTS
 from hetmoe.demo.sources import examples
 from tests.conftest import free_port, started
+from tests.tiny import copy_of_data
 from training.loop import Recipe
 
 FOLDER = Path(__file__).parents[1] / "docs" / "examples"
-FEW = Path(__file__).parent / "samples" / "data"
 
 
 def test_the_notebook_runs_from_top_to_bottom():
@@ -29,7 +28,7 @@ def test_the_notebook_runs_from_top_to_bottom():
 
 
 def test_an_expert_of_ones_own_is_trained(monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("HETMOE_DATA", str(shutil.copytree(FEW, tmp_path / "data")))  # what is encoded is kept there
+    monkeypatch.setenv("HETMOE_DATA", str(copy_of_data(tmp_path)))
     try:
         runpy.run_path(str(FOLDER / "custom_expert.py"))["main"](Recipe(epochs=1, steps=5))
     finally:

@@ -67,6 +67,14 @@ def test_the_means_and_the_inputs_own_weights_stand_in_a_table(hand: Hand) -> No
     assert hand.page.evaluate("document.querySelector('.hm-landscape-plot').data.length") == 5
 
 
+def test_rows_and_legend_are_named_as_the_familys_inputs_are(hand: Hand) -> None:
+    for family, name in (("Replica", "Spectra"), ("Frontier", "Spectrograms")):
+        hand.choose_family(family)
+        found = panel(hand.page)  # out of sight it does nothing
+        expect(found.locator('[data-part="legend"]').get_by_label(name, exact=True)).to_be_checked()
+        expect(found.get_by_role("rowheader", name=name, exact=True)).to_be_visible()
+
+
 def test_the_star_goes_where_the_weight_goes_and_nothing_is_drawn_anew(hand: Hand) -> None:
     found = panel(hand.page)
     (before,) = places(found, "star")
