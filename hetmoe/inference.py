@@ -28,7 +28,6 @@ from hetmoe.encoding import (
     open_recording,
     standardise,
 )
-from hetmoe.hub import download
 from hetmoe.project import PROJECT
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
@@ -154,6 +153,8 @@ class Predictor:
 
         Raises CheckpointError if it cannot be had or used, ValueError for an unknown or absent device.
         """
+        from hetmoe.hub import download  # only here: the Hub's client takes a quarter of a second to import
+
         return cls.load(download(repository, default_checkpoint(configuration, family).name, revision), device)
 
     def picture(self, image: Image.Image | Source) -> Prediction:
@@ -194,7 +195,8 @@ class Predictor:
         """(B, 1024) -> routing weights (B, E) and expert logits (B, E, C).
 
         Flat combining (Hendler et al. 2010): whoever comes first computes what all have asked by then, and the others
-        find their answers made."""
+        find their answers made.
+        """
         mine: Future[list[np.ndarray]] = Future()
         self._asked.append((rows, mine))
         with self._running:

@@ -138,6 +138,34 @@ class Hub:
         sha = repository.sha() if revision == "main" else revision
         return files[path], {"X-Repo-Commit": sha, "ETag": f'"{hashlib.sha256(files[path]).hexdigest()}"'}
 
+    def route(self, method: str, path: str, body: bytes) -> Any:
+        """The answer as JSON data, or as content and headers. Raises Refused."""
+
+        def matches(pattern: str) -> re.Match[str] | None:
+            return re.fullmatch(pattern, f"{method} {path}")
+
+        if matches("GET /api/whoami-v2"):
+            return {"type": "user", "name": USER, "orgs": []}
+        if matches("POST /api/repos/create"):
+            return self.create(json.loads(body))
+        if matches("POST /api/validate-yaml"):
+            return validate(json.loads(body))
+        if found := matches(f"GET /api/{REPOSITORY}(/revision/main)?"):
+            return self.info(**found.groupdict())
+        if found := matches(f"GET /api/{REPOSITORY}/tree/main"):
+            return self.tree(**found.groupdict())
+        if found := matches(f"POST /api/{REPOSITORY}/preupload/main"):
+            return self.preupload(**found.groupdict(), body=json.loads(body))
+        if matches(r"POST /(spaces/)?[\w.-]+/[\w.-]+\.git/info/lfs/objects/batch"):
+            return self.batch(json.loads(body))
+        if found := matches("PUT /lfs/(?P<oid>[0-9a-f]{64})"):
+            return self.store(**found.groupdict(), content=body)
+        if found := matches(f"POST /api/{REPOSITORY}/commit/main"):
+            return self.commit(**found.groupdict(), lines=[json.loads(line) for line in body.splitlines()])
+        if found := matches(r"(HEAD|GET) /(?P<name>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"):
+            return self.resolve(**found.groupdict())
+        raise Refused(404, f"This Hub knows no {method} {path}")
+
 
 def blob(content: bytes) -> str:
     """Git's name for a file of this content."""
@@ -160,88 +188,70 @@ def validate(body: dict[str, Any]) -> dict[str, Any]:
     return {"errors": [], "warnings": []}
 
 
+class Handler(BaseHTTPRequestHandler):
+    """The Hub of its server over HTTP, which may cut off a request half-way."""
+
+    server: "Server"
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def handle_any(self) -> None:
+        hub, path = self.server.hub, urlsplit(self.path).path
+        hub.requests.append(f"{self.command} {path}")
+        kind = "commit" if "/commit/" in path else self.command
+        if hub.drop.get(kind, 0) > 0:
+            hub.drop[kind] -= 1
+            self.rfile.read(1000)
+            self.close_connection = True
+            return
+        body = self.body()
+        try:
+            if self.headers.get("Authorization", f"Bearer {TOKEN}") != f"Bearer {TOKEN}":
+                raise Refused(401, "Invalid username or password.")
+            answer = hub.route(self.command, path, body)
+            content, headers = answer if isinstance(answer, tuple) else (json.dumps(answer).encode(), {})
+            self.answer(200, content, headers)
+        except Refused as refused:
+            code = {"X-Error-Code": refused.code} if refused.code else {}
+            text = str(refused)
+            content = text if text.startswith("{") else json.dumps({"error": text})
+            self.answer(refused.status, content.encode(), code | {"X-Error-Message": text.replace("\n", " ")})
+
+    do_GET = do_HEAD = do_POST = do_PUT = handle_any
+
+    def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in ({"Content-Length": str(len(content))} | headers).items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding") != "chunked":
+            return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        parts = []
+        while size := int(self.rfile.readline(), 16):
+            parts.append(self.rfile.read(size))
+            self.rfile.readline()
+        self.rfile.readline()
+        return b"".join(parts)
+
+
+class Server(ThreadingHTTPServer):
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.hub = Hub(f"http://127.0.0.1:{self.server_port}")
+
+
 @contextmanager
 def serving_hub() -> Iterator[Hub]:
     """A Hub with nothing on it, whose only user is USER with TOKEN."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-        def handle_any(self) -> None:
-            path = urlsplit(self.path).path
-            hub.requests.append(f"{self.command} {path}")
-            kind = "commit" if "/commit/" in path else self.command
-            if hub.drop.get(kind, 0) > 0:
-                hub.drop[kind] -= 1
-                self.rfile.read(1000)
-                self.close_connection = True
-                return
-            body = self.body()
-            try:
-                if self.headers.get("Authorization", f"Bearer {TOKEN}") != f"Bearer {TOKEN}":
-                    raise Refused(401, "Invalid username or password.")
-                answer = route(self.command, path, body)
-                content, headers = answer if isinstance(answer, tuple) else (json.dumps(answer).encode(), {})
-                self.answer(200, content, headers)
-            except Refused as refused:
-                code = {"X-Error-Code": refused.code} if refused.code else {}
-                text = str(refused)
-                content = text if text.startswith("{") else json.dumps({"error": text})
-                self.answer(refused.status, content.encode(), code | {"X-Error-Message": text.replace("\n", " ")})
-
-        do_GET = do_HEAD = do_POST = do_PUT = handle_any
-
-        def answer(self, status: int, content: bytes, headers: dict[str, str]) -> None:
-            self.send_response(status)
-            for name, value in ({"Content-Length": str(len(content))} | headers).items():
-                self.send_header(name, value)
-            self.end_headers()
-            if self.command != "HEAD":
-                self.wfile.write(content)
-
-        def body(self) -> bytes:
-            if self.headers.get("Transfer-Encoding") != "chunked":
-                return self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            parts = []
-            while size := int(self.rfile.readline(), 16):
-                parts.append(self.rfile.read(size))
-                self.rfile.readline()
-            self.rfile.readline()
-            return b"".join(parts)
-
-    def route(method: str, path: str, body: bytes) -> Any:
-        def matches(pattern: str) -> re.Match[str] | None:
-            return re.fullmatch(pattern, f"{method} {path}")
-
-        if matches("GET /api/whoami-v2"):
-            return {"type": "user", "name": USER, "orgs": []}
-        if matches("POST /api/repos/create"):
-            return hub.create(json.loads(body))
-        if matches("POST /api/validate-yaml"):
-            return validate(json.loads(body))
-        if found := matches(f"GET /api/{REPOSITORY}(/revision/main)?"):
-            return hub.info(**found.groupdict())
-        if found := matches(f"GET /api/{REPOSITORY}/tree/main"):
-            return hub.tree(**found.groupdict())
-        if found := matches(f"POST /api/{REPOSITORY}/preupload/main"):
-            return hub.preupload(**found.groupdict(), body=json.loads(body))
-        if matches(r"POST /(spaces/)?[\w.-]+/[\w.-]+\.git/info/lfs/objects/batch"):
-            return hub.batch(json.loads(body))
-        if found := matches("PUT /lfs/(?P<oid>[0-9a-f]{64})"):
-            return hub.store(**found.groupdict(), content=body)
-        if found := matches(f"POST /api/{REPOSITORY}/commit/main"):
-            return hub.commit(**found.groupdict(), lines=[json.loads(line) for line in body.splitlines()])
-        if found := matches(r"(HEAD|GET) /(?P<name>[\w.-]+/[\w.-]+)/resolve/(?P<revision>[^/]+)/(?P<path>.+)"):
-            return hub.resolve(**found.groupdict())
-        raise Refused(404, f"This Hub knows no {method} {path}")
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        hub = Hub(f"http://127.0.0.1:{server.server_port}")
+    with Server() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         try:
-            yield hub
+            yield server.hub
         finally:
             server.shutdown()

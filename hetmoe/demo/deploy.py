@@ -38,11 +38,12 @@ from huggingface_hub.errors import (
 from huggingface_hub.utils import validate_repo_id
 
 from hetmoe.checkpoint import CheckpointError, load_checkpoint
+from hetmoe.demo.classify import encode
 from hetmoe.demo.evidence import EVIDENCE, read_evidence
 from hetmoe.demo.landscape import LANDSCAPE, read_landscape
 from hetmoe.demo.social import CARD, TITLE
 from hetmoe.demo.sources import examples
-from hetmoe.inference import Prediction, Predictor, default_checkpoint
+from hetmoe.inference import Predictor, default_checkpoint
 from hetmoe.project import PROJECT
 
 WEIGHTS = PROJECT / "weights"
@@ -246,7 +247,7 @@ def try_out(folder: Path, python: Path, scratch: Path) -> None:
         client = Client(url, verbose=False, download_files=scratch / "downloads")
         for kind in ("picture", "sound", "digit"):
             file = next(iter(examples(kind).values()))
-            expected = _expected(predictor, kind, file)
+            expected = predictor.predict(encode(kind, file, "frontier"))
             try:
                 answer = client.predict(handle_file(file), api_name=f"/classify_{kind}")
             except (AppError, httpx.HTTPError, OSError, ValueError) as error:
@@ -327,16 +328,6 @@ def _environment(scratch: Path) -> dict[str, str]:
     """For what is started: no token, nothing of this checkout, and nothing left behind."""
     ours = {name: value for name, value in os.environ.items() if name not in (*TOKENS, "PYTHONPATH")}
     return ours | {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(scratch)}
-
-
-def _expected(predictor: Predictor, kind: str, file: Path) -> dict[str, Prediction]:
-    match kind:
-        case "sound":
-            return predictor.recording_file(file)
-        case "digit":
-            return {"relational": predictor.digit(file)}
-        case _:
-            return {"spatial": predictor.picture(file)}
 
 
 @contextmanager

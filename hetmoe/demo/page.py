@@ -126,6 +126,7 @@ def load(evidence: Path = EVIDENCE) -> tuple[gr.Blocks, dict[str, Any]]:
     use_one_thread()
     os.environ.setdefault("GRADIO_ANALYTICS_CACHE_FREQUENCY", "1000")  # else Gradio sums up its statistics each time
     page = build(models, control(), evidence)
+    # Who waits is told how long every five seconds: at each change, as is usual, takes much of the server's time.
     page.queue(max_size=QUEUE_SIZE, status_update_rate=5, default_concurrency_limit=AT_ONCE)
     return page, served(models)
 
