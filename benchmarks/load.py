@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 from hetmoe.demo.sources import EXAMPLES
-from tests.conftest import serving
+from tests.conftest import free_port, started
 
 PICTURES = sorted(EXAMPLES.glob("cifar10-*.png"))
 SOAK_PREDICTIONS, SOAK_UPLOADS, SOAK_VISITORS = 20_000, 2_000, 64
@@ -87,16 +87,6 @@ def soak(server: psutil.Process, latencies: list[float], errors: Counter[str]) -
         yield i % (SOAK_PREDICTIONS // SOAK_UPLOADS) == 0
 
 
-def server_on(url: str) -> psutil.Process:
-    """The process that listens at the URL: a child of this one."""
-    port = httpx.URL(url).port
-    return next(
-        child
-        for child in psutil.Process().children(recursive=True)
-        if any(c.laddr and c.laddr.port == port for c in child.net_connections() if c.status == psutil.CONN_LISTEN)
-    )
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--visitors", type=int, nargs="+", default=[1, 8, 64, 256])
@@ -104,8 +94,8 @@ def main() -> None:
     parser.add_argument("--upload", action="store_true", help="upload before each question")
     parser.add_argument("--soak", action="store_true", help="20,000 predictions instead, and 2,000 uploads")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, serving(["app.py"], Path(folder)) as url:
-        server = server_on(url)
+    with tempfile.TemporaryDirectory() as folder, started(["app.py"], Path(folder), free_port()) as (url, app):
+        server = psutil.Process(app.pid)
         latencies: list[float] = []
         errors: Counter[str] = Counter()
         asyncio.run(crowd(url, 1, iter([False] * 20), [], Counter()))  # warm

@@ -63,7 +63,13 @@ def test_the_means_and_the_inputs_own_weights_stand_in_a_table(hand: Hand) -> No
         )
     assert found.get_by_role("columnheader").all_inner_texts() == ["FFN", "Spatial", "Temporal", "Spectral"]
     assert row(found, "★ picture") == pytest.approx([bar.width for bar in hand.see()[0].routing], abs=0.51)
-    expect(found).to_contain_text(" lie furthest towards a corner: ")
+    means = {name: model["modalities"][modality]["mean_routing"] for name, modality in rows.items()}
+    name = max(means, key=lambda name: max(means[name]))
+    share, place = max((share, place) for place, share in enumerate(means[name]))
+    expert = ["FFN", "Spatial", "Temporal", "Spectral"][place]
+    expect(found).to_contain_text(
+        f"{name} lie furthest towards a corner: {expert} has {100 * share:.0f}\u202f% of their weight."
+    )
     assert hand.page.evaluate("document.querySelector('.hm-landscape-plot').data.length") == 5
 
 

@@ -334,6 +334,8 @@ def test_presenter_mode_is_larger_and_still_fits(
     assert bottom(hand) <= size[1]
     assert hand.page.evaluate("document.documentElement.scrollWidth") == size[0]
     assert hand.results.locator("h2").first.evaluate("(node) => getComputedStyle(node).color") != grey
+    for number in hand.results.locator(".hm-number >> visible=true").all():
+        assert number.evaluate("(node) => node.clientWidth - node.scrollWidth") >= 0
     hand.wait_until(lambda: "present=1" in query(hand.page))
 
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
-from tests.conftest import serving
+from tests.conftest import free_port, started
 
 MAX_EXTRA_BYTES = 300 * 10**6
 MAX_SECONDS = 15  # 2 on two idle cores, and tests run on busy ones, too
@@ -22,16 +21,12 @@ TOKEN = "hf_" + "nobodysTokenButALongOne"
 class Server:
     """A running demo, and the ways to ask it."""
 
-    def __init__(self, url: str, folder: Path) -> None:
+    def __init__(self, url: str, process: int, folder: Path) -> None:
         self.url = url
         self.folder = folder
         self.api = f"{url}/gradio_api"
         self.web = httpx.Client(timeout=60)
-        port = urlsplit(url).port
-        listening = (
-            c for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr.port == port
-        )
-        self.process = psutil.Process(next(listening).pid)
+        self.process = psutil.Process(process)
         # Of the page's own functions, those that classify what an input holds come first for each kind.
         functions = self.web.get(f"{url}/config").json()["dependencies"]
         asked = [f["id"] for f in functions if any(event == "input" for _, event in f["targets"])]
@@ -100,5 +95,5 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         patch.setenv("HF_TOKEN", TOKEN)
-        with serving(["app.py"], folder) as url:
-            yield Server(url, folder)
+        with started(["app.py"], folder, free_port()) as (url, app):
+            yield Server(url, app.pid, folder)
