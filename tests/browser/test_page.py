@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from hetmoe.encoding import encode_digit, encode_picture
 from tests.browser.hand import Bar, Hand, Lane
@@ -155,6 +155,19 @@ def test_a_drawing_takes_the_place_of_an_example(hand: Hand) -> None:
     ink = np.asarray(Image.open(io.BytesIO(hand.pad())).convert("L")) > 128
     assert ink.any()
     assert not ink[: len(ink) // 2].any()
+
+
+def test_an_example_that_comes_late_leaves_the_drawing_alone(hand: Hand) -> None:
+    late: list[Route] = []
+    hand.page.route("**/mnist-*.png", lambda route: late.append(route))
+    hand.open_tab("Digit")
+    hand.draw_a_one()
+    drawing = hand.pad()
+    assert late
+    for route in late:
+        route.fulfill(response=route.fetch())
+    hand.page.wait_for_timeout(300)
+    assert hand.pad() == drawing
 
 
 def test_a_finger_draws(open_page: Callable[..., Hand]) -> None:

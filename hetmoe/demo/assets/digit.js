@@ -5,14 +5,17 @@ const pad = part("pad");
 const ink = pad.getContext("2d");
 const PEN = pad.width / 13; // its width
 let isPending = false; // whether a frame is due that will submit the pad
+let picture = null; // an example or an upload that is to be shown, until something else is
 
 function show(value, url) {
   if (value?.drawing) return;
   clearPad();
+  picture = null;
   part("hint").hidden = Boolean(url);
   if (!url) return;
-  const image = new Image();
+  const image = (picture = new Image());
   image.onload = () => {
+    if (image !== picture) return; // it comes too late
     const scale = Math.min(pad.width / image.width, pad.height / image.height);
     const [width, height] = [image.width * scale, image.height * scale];
     ink.drawImage(image, (pad.width - width) / 2, (pad.height - height) / 2, width, height);
@@ -43,6 +46,7 @@ pad.addEventListener("pointerdown", (event) => {
   if (event.button !== 0) return;
   pad.setPointerCapture(event.pointerId);
   if (!props.value?.drawing) clearPad(); // an example or an upload gives way to the drawing
+  picture = null;
   part("hint").hidden = true;
   ink.fillStyle = ink.strokeStyle = "#fff";
   ink.lineWidth = PEN;
