@@ -1,5 +1,5 @@
 """Command line: `hetmoe predict FILE` says what a model makes of a picture, a digit or a recording, `hetmoe demo` opens
-the page. `python -m hetmoe` is the same."""
+the page, `hetmoe mcp` has an assistant classify. `python -m hetmoe` is the same."""
 
 import argparse
 import json
@@ -31,11 +31,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument("--device", choices=DEVICES, default="auto")
     predict.add_argument("--json", action="store_true", help="print JSON instead of tables")
     commands.add_parser("demo", help="serve the page at http://localhost:7860 (GRADIO_SERVER_PORT for another port)")
+    commands.add_parser("mcp", help="serve the classifiers to an assistant, on standard input and output")
     options = parser.parse_args(arguments)
     if options.command == "demo":
         from hetmoe.demo.page import serve  # only here: it imports Gradio
 
         serve()
+        return 0
+    if options.command == "mcp":
+        try:
+            from hetmoe import mcp
+        except ModuleNotFoundError:
+            print("error: this needs one more package: pip install -r requirements-mcp.txt", file=sys.stderr)
+            return 1
+        mcp.serve()
         return 0
     checkpoint = options.checkpoint or default_checkpoint(options.configuration, options.family)
     try:

@@ -109,7 +109,8 @@ def test_what_the_wheel_says_and_holds(wheel: Path) -> None:
     for extra, files in {
         "training": ["requirements-training.txt"],
         "extras": ["requirements-extras.txt"],
-        "dev": ["requirements-training.txt", "requirements-extras.txt", "requirements-checks.txt"],
+        "mcp": ["requirements-mcp.txt"],
+        "dev": [f"requirements-{part}.txt" for part in ("training", "extras", "mcp", "checks")],
     }.items():
         wanted = {f'{n}=={v}; extra == "{extra}"' for file in files for n, v in pins(file).items()}
         assert {r for r in required if r.endswith(f'extra == "{extra}"')} == wanted

@@ -58,7 +58,9 @@ class Hand:
         """Waits for the answer to what its input holds."""
         self.page.get_by_role("tab", name=name).click()
         expect(self.page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
-        self.page.wait_for_function("(tab) => hm.state.tab === tab && hm.payloads[tab] && !hm.isStale", arg=name.lower())
+        self.page.wait_for_function(
+            "(tab) => hm.state.tab === tab && hm.payloads[tab] && !hm.isStale", arg=name.lower()
+        )
         expect(self.results.locator(".hm-number").first).to_be_visible()
 
     @property
