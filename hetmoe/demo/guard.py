@@ -14,6 +14,7 @@ from gradio.data_classes import FileData
 from gradio.route_utils import FnIndexInferError
 from gradio.utils import get_upload_folder
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -104,6 +105,11 @@ class Guard:
             if started or scope["method"] != "POST":
                 raise
             answer = Refused(400, NOT_UNDERSTOOD).answer
+        except RuntimeError as error:
+            # Gradio's streams say that there is no such event or session, and then raise it; they only have to end.
+            if not (started and isinstance(error.__cause__, HTTPException)):
+                raise
+            return await send({"type": "http.response.body"})
         await answer(scope, receive, send_with_headers)
 
     async def _checked(self, scope: Scope, receive: Receive) -> Receive:

@@ -90,6 +90,16 @@ def test_wrong_arguments_are_refused_with_a_sentence(server: Server, arguments: 
     assert sentence in reply
 
 
+@pytest.mark.parametrize(
+    "route", ["/call/classify_digit/nothing", "/call/v2/classify_digit", "/queue/data?session_hash=nobody"]
+)
+def test_what_nobody_asked_has_no_answer(server: Server, route: str) -> None:
+    logged = len(server.log)
+    with server.unharmed():
+        assert "404: Not Found" in server.web.get(f"{server.api}{route}").text  # and the stream ends as it should
+    assert "Traceback" not in server.log[logged:]
+
+
 def test_a_body_may_not_be_endless(server: Server) -> None:
     """Nor is there a length that says so: it comes in chunks."""
 
