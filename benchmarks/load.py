@@ -29,8 +29,9 @@ MEGABYTE = 2**20
 
 
 async def upload(client: httpx.AsyncClient, picture: Path) -> dict[str, Any]:
-    """The picture as Gradio's FileData."""
-    answer = await client.post("/gradio_api/upload", files={"files": (picture.name, picture.read_bytes())})
+    """The picture as Gradio's FileData, never twice the same file."""
+    content = picture.read_bytes() + uuid4().bytes  # after the picture's end
+    answer = await client.post("/gradio_api/upload", files={"files": (picture.name, content)})
     return {"path": answer.raise_for_status().json()[0], "meta": {"_type": "gradio.FileData"}}
 
 

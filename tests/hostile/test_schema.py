@@ -10,7 +10,8 @@ N = 20  # for each of seven operations, besides the limits of each field
 
 
 def test_nothing_in_the_apps_own_schema_breaks_it(server: Server, tmp_path: Path) -> None:
-    command = [Path(sys.executable).with_name("schemathesis"), "run", f"{server.api}/openapi.json", "--url", server.url]
+    program = str(Path(sys.executable).with_name("schemathesis"))
+    command = [program, "run", f"{server.api}/openapi.json", "--url", server.url]
     options = ["--checks", "not_a_server_error", "--max-examples", str(N), "--seed", "1", "--no-color"]
     logged = len(server.log)
     done = subprocess.run([*command, *options], cwd=tmp_path, capture_output=True, text=True)
