@@ -12,10 +12,7 @@ demo: $(VENV)/demo.installed
 	$(BIN)/python app.py
 
 test: $(VENV)/dev.installed browser
-	@# Side by side: what needs a browser, and in what time that leaves, the rest.
-	@OMP_NUM_THREADS=1 nice -n 10 $(BIN)/python -m pytest --ignore=tests/browser >$(VENV)/tests.log 2>&1 & rest=$$!; \
-	  $(BIN)/python -m pytest tests/browser; browser=$$?; \
-	  wait $$rest; rest=$$?; cat $(VENV)/tests.log; exit $$((browser | rest))
+	$(BIN)/python -m pytest
 
 check: $(VENV)/dev.installed
 	$(BIN)/ruff check .
