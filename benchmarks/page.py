@@ -72,9 +72,11 @@ def example_clicks(page: Page, rounds: int) -> Iterator[Callable[[], None]]:
 
 
 def mutes(page: Page, rounds: int) -> Iterator[Callable[[], None]]:
-    buttons = page.locator(".hm-mix button[aria-label^=Mute] >> visible=true")
-    for i in range(rounds):
-        yield buttons.nth(i // 2 % 2).click
+    """Of who answers most: where the others have weight 0, to mute them changes nothing."""
+    numbers = page.locator(".hm-routing .hm-number >> visible=true").all_inner_texts()
+    leader = max(range(len(numbers)), key=lambda i: float(numbers[i].rstrip("\u202f%")))
+    for _ in range(rounds):
+        yield page.locator(".hm-mix button[aria-label^=Mute] >> visible=true").nth(leader).click
 
 
 def drags(page: Page, rounds: int) -> Iterator[Callable[[], None]]:
