@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         try:
             from hetmoe import mcp
         except ModuleNotFoundError:
-            print("error: this needs one more package: pip install -r requirements-mcp.txt", file=sys.stderr)
+            print("error: this needs one more package, mcp: requirements-mcp.txt says which", file=sys.stderr)
             return 1
         mcp.serve()
         return 0

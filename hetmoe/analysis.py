@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from hetmoe.encoding import standardise
 from hetmoe.experts import Relational, Spatial, Spectral, Spectral2D, Temporal
 from hetmoe.inference import Prediction, Predictor
+from hetmoe.model import HetMoE
 
 # Of integrated gradients. On the published weights the sums then miss f_i[c](x) - f_i[c](0) by 0 to 3 % of its mean
 # size, depending on the expert: most for the spatial and temporal ones, whose rectifiers make the gradient jump.
@@ -104,18 +105,22 @@ def attributions(predictor: Predictor, encoding: np.ndarray, modality: str, clas
         class_index: in [0, C).
     Raises KeyError for an unknown modality, IndexError for a class_index of C or more.
     """
-    x = _standardised(predictor, encoding, modality)  # 1 N
-    midpoints = (torch.arange(STEPS, device=x.device)[:, None] + 0.5) / STEPS
-    line = (midpoints * x).requires_grad_()  # STEPS N
+    standardised = _standardised(predictor, encoding, modality)
 
-    def mean_gradient(expert: nn.Module) -> Tensor:
-        (gradient,) = torch.autograd.grad(expert(line)[:, class_index].sum(), line)  # leaves the parameters' alone
-        return gradient.mean(0)
+    def integrated(model: HetMoE, device: torch.device) -> np.ndarray:
+        x = standardised.to(device)
+        midpoints = (torch.arange(STEPS, device=device)[:, None] + 0.5) / STEPS
+        line = (midpoints * x).requires_grad_()  # STEPS N
 
-    return torch.stack([x[0] * mean_gradient(expert) for expert in predictor.checkpoint.model.experts]).cpu().numpy()
+        def mean_gradient(expert: nn.Module) -> Tensor:
+            (gradient,) = torch.autograd.grad(expert(line)[:, class_index].sum(), line)  # leaves the parameters' alone
+            return gradient.mean(0)
+
+        return torch.stack([x[0] * mean_gradient(expert) for expert in model.experts]).cpu().numpy()
+
+    return predictor.compute(integrated)
 
 
-@torch.inference_mode()
 def inside(predictor: Predictor, encoding: np.ndarray, modality: str) -> dict[str, dict[str, Any]]:
     """What can be shown of each expert at work on one input (1024,), as encoded: expert -> plain data.
 
@@ -130,10 +135,15 @@ def inside(predictor: Predictor, encoding: np.ndarray, modality: str) -> dict[st
 
     An expert of another kind has no such view and is left out. Raises KeyError for an unknown modality.
     """
-    x = _standardised(predictor, encoding, modality)
-    model = predictor.checkpoint.model
-    views = {name: _view(expert, x) for name, expert in zip(model.config.expert_labels(), model.experts, strict=True)}
-    return {name: view for name, view in views.items() if view is not None}
+    standardised = _standardised(predictor, encoding, modality)
+
+    @torch.inference_mode()
+    def views(model: HetMoE, device: torch.device) -> dict[str, dict[str, Any]]:
+        x = standardised.to(device)
+        of_all = {name: _view(e, x) for name, e in zip(model.config.expert_labels(), model.experts, strict=True)}
+        return {name: view for name, view in of_all.items() if view is not None}
+
+    return predictor.compute(views)
 
 
 def _view(expert: nn.Module, x: Tensor) -> dict[str, Any] | None:
@@ -151,5 +161,4 @@ def _view(expert: nn.Module, x: Tensor) -> dict[str, Any] | None:
 
 
 def _standardised(predictor: Predictor, encoding: np.ndarray, modality: str) -> Tensor:
-    x = standardise(encoding, predictor.checkpoint.statistics[modality])
-    return torch.from_numpy(x).to(predictor.device)[None]  # 1 N
+    return torch.from_numpy(standardise(encoding, predictor.checkpoint.statistics[modality]))[None]  # 1 N

@@ -70,14 +70,16 @@ def standardise(x: np.ndarray, statistics: Statistics) -> np.ndarray:
 # Pictures
 
 
-def open_picture(source: Source) -> Image.Image:
+def open_picture(source: Source, formats: tuple[str, ...] | None = None) -> Image.Image:
     """A picture file (its bytes or its path) → the decoded PIL image, first frame, of at most 50 megapixels.
+
+    formats: those of Pillow's that it may be of; all, if None
 
     Raises InputError if the file is missing, empty, damaged, not a picture, or too large.
     """
     too_large = InputError(f"This picture has more than {MAX_PIXELS // 10**6} megapixels. Please use a smaller one.")
     try:
-        image = Image.open(_stream(source))
+        image = Image.open(_stream(source), formats=formats)
         if image.format == "EPS":  # not a picture but a program, which Pillow would give to Ghostscript to run
             raise InputError("PostScript files are not supported. Please use a PNG or JPEG picture.")
         if image.width * image.height > MAX_PIXELS:  # known from the header, before anything is decoded

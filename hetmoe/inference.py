@@ -2,14 +2,16 @@
 
 import copy
 import os
+import re
 import threading
 import warnings
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -28,9 +30,12 @@ from hetmoe.encoding import (
     open_recording,
     standardise,
 )
+from hetmoe.model import HetMoE
 from hetmoe.project import PROJECT
 
 DEVICES = ("auto", "cuda", "mps", "cpu")
+T = TypeVar("T")
+GPU_TROUBLE = re.compile(r"CUDA|CUBLAS|CUFFT|CUDNN|MPS backend", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Predictor:
         self.device = device
         self._spare = None if device.type == "cpu" else copy.deepcopy(checkpoint.model).cpu()
         self._running = threading.Lock()
+        self._leaving = threading.Lock()
         self._asked: deque[tuple[Tensor, Future[list[np.ndarray]]]] = deque()
 
     @classmethod
@@ -134,7 +140,14 @@ class Predictor:
         chosen = choose_device(device)
         if chosen.type == "cuda":
             torch.backends.cudnn.allow_tf32 = False  # its rounding would show in the fourth digit of a logit
-        return cls(load_checkpoint(path, chosen), chosen)
+        try:
+            return cls(load_checkpoint(path, chosen), chosen)
+        except RuntimeError as error:
+            if not _has_failed(chosen, error):
+                raise
+            _warn(chosen, error)
+            chosen = torch.device("cpu")
+            return cls(load_checkpoint(path, chosen), chosen)
 
     @classmethod
     def from_hub(
@@ -213,18 +226,43 @@ class Predictor:
                     future.set_result(parts)
         return mine.result()
 
-    @torch.inference_mode()
     def _forward(self, rows: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        try:
-            output = self.checkpoint.model(rows.to(self.device))
+        @torch.inference_mode()
+        def forward(model: HetMoE, device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+            output = model(rows.to(device))
             return output.routing_weights.double().cpu().numpy(), output.expert_logits.double().cpu().numpy()
-        except (torch.OutOfMemoryError, torch.AcceleratorError) as error:
-            if self._spare is None:
+
+        return self.compute(forward)
+
+    def compute(self, question: Callable[[HetMoE, torch.device], T]) -> T:
+        """What the question comes to with the model, on the device where that is; if a GPU fails, on the CPU."""
+        model = self.checkpoint.model
+        device = next(model.parameters()).device
+        try:
+            return question(model, device)
+        except RuntimeError as error:
+            if not _has_failed(device, error):
                 raise
-            warnings.warn(f"{self.device} has failed, so the CPU goes on: {error}", stacklevel=2)
+            self._leave(device, error)
+        return self.compute(question)
+
+    def _leave(self, device: torch.device, error: RuntimeError) -> None:
+        with self._leaving:
+            if self._spare is None:  # another thread has met it, too
+                return
+            _warn(device, error)
             self.checkpoint = replace(self.checkpoint, model=self._spare)
             self.device, self._spare = torch.device("cpu"), None
-            return self._forward(rows)
+
+
+def _has_failed(device: torch.device, error: RuntimeError) -> bool:
+    """Whether this is a GPU without memory or a lost one, which PyTorch's libraries report in several ways."""
+    is_so = isinstance(error, torch.OutOfMemoryError | torch.AcceleratorError) or GPU_TROUBLE.search(str(error))
+    return device.type != "cpu" and bool(is_so)
+
+
+def _warn(device: torch.device, error: RuntimeError) -> None:
+    warnings.warn(f"{device} has failed, so the CPU goes on: {error}", stacklevel=3)
 
 
 def _image(image: Image.Image | Source) -> Image.Image:

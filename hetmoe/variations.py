@@ -95,11 +95,14 @@ def vary(
     return Varied(raw, encode(kind, raw, family))
 
 
-def open_raw(kind: str, source: Source) -> np.ndarray:
-    """A file → its raw form. Raises InputError if it cannot be used."""
+def open_raw(kind: str, source: Source, formats: tuple[str, ...] | None = None) -> np.ndarray:
+    """A file → its raw form. Raises InputError if it cannot be used.
+
+    formats: of Pillow's, that a picture may be of; all, if None
+    """
     if kind == "sound":
         return loudest_second(*open_recording(source))
-    image = open_picture(source)
+    image = open_picture(source, formats)
     if kind == "digit":
         return digit_grid(image)
     return grey_picture(image)

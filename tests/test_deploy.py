@@ -69,8 +69,11 @@ def test_the_script_puts_the_page_on_a_space(hub: Hub, tmp_path: Path) -> None:
 
     # Again: the same, so nothing. Then something is added there by hand, and the page here is another one.
     deploy.stage_space(tmp_path / "staged", NAME)
-    assert "is up to date" in deploy.publish(HfApi(), tmp_path / "staged", NAME, "space")
+    assert "is up to date" in deploy.publish(HfApi(), tmp_path / "staged", NAME, "space", hardware="cpu-upgrade")
     assert len(space.commits) == 2
+    assert not [request for request in hub.requests if request.endswith("/hardware")]
+    deploy.publish(HfApi(), tmp_path / "staged", NAME, "space", hardware="t4-small")
+    assert space.asked["hardware"] == "t4-small"
     space.commits.append(space.files | {"by_hand.txt": b"hello"})
     (tmp_path / "staged" / "app.py").write_text("new")
     assert "is now at" in deploy.publish(HfApi(), tmp_path / "staged", NAME, "space")

@@ -14,7 +14,9 @@ import torch
 from PIL import Image
 
 from hetmoe import inference
-from hetmoe.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from hetmoe.analysis import attributions, inside
+from hetmoe.checkpoint import Checkpoint, CheckpointError, load_checkpoint, save_checkpoint
+from hetmoe.config import ModelConfig
 from hetmoe.encoding import (
     InputError,
     encode_digit,
@@ -301,31 +303,83 @@ def test_questions_asked_meanwhile_share_a_forward_pass(path, monkeypatch):
 class Broken(torch.nn.Module):
     """Fails as a GPU does, which most machines with these tests have not."""
 
-    def __init__(self, error: type[RuntimeError]) -> None:
+    def __init__(self, error: RuntimeError, device: str = "meta") -> None:
         super().__init__()
         self.error = error
+        self.parameter = torch.nn.Parameter(torch.zeros(1, device=device))
 
     def forward(self, rows: torch.Tensor) -> MoEOutput:
-        raise self.error("the GPU is gone")
+        raise self.error
+
+    @property
+    def config(self) -> ModelConfig:
+        raise self.error
+
+    @property
+    def experts(self) -> torch.nn.ModuleList:
+        raise self.error
 
 
-@pytest.mark.parametrize("error", [torch.OutOfMemoryError, torch.AcceleratorError])
-def test_the_cpu_goes_on_where_a_gpu_fails(path, error):
-    expected = predictions_of(Predictor.load(path, "cpu"))
+FAILURES = [
+    torch.OutOfMemoryError("the GPU is gone"),
+    torch.AcceleratorError("the GPU is gone"),
+    RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`: the GPU is gone"),
+]
+
+
+def failing(path: Path, error: RuntimeError) -> Predictor:
     predictor = Predictor(load_checkpoint(path), torch.device("meta"))
     predictor.checkpoint = dataclasses.replace(predictor.checkpoint, model=Broken(error))  # type: ignore[arg-type]
-    with pytest.warns(UserWarning, match="meta has failed, so the CPU goes on: the GPU is gone"):
+    return predictor
+
+
+@pytest.mark.parametrize("error", FAILURES, ids=lambda error: type(error).__name__)
+def test_the_cpu_goes_on_where_a_gpu_fails(path, error):
+    expected = predictions_of(Predictor.load(path, "cpu"))
+    predictor = failing(path, error)
+    with pytest.warns(UserWarning, match="meta has failed, so the CPU goes on: .*the GPU is gone"):
         answers = predictions_of(predictor)
     for modality, p in answers.items():
         assert_same(p, expected[modality])
     assert predictor.device.type == "cpu"
 
 
+@pytest.mark.parametrize("ask", [lambda p, x: attributions(p, x, "spatial", 3), lambda p, x: inside(p, x, "spatial")])
+def test_a_closer_look_goes_on_there_too(path, ask):
+    x = encode_picture(Image.open(PICTURE))
+    predictor = failing(path, FAILURES[0])
+    with pytest.warns(UserWarning, match="the CPU goes on"):
+        assert len(ask(predictor, x)) == len(ask(Predictor.load(path, "cpu"), x))
+    assert predictor.device.type == "cpu"
+
+
+def test_eight_threads_that_meet_it_together_go_on(path):
+    predictor = failing(path, FAILURES[0])
+    x = encode_picture(Image.open(PICTURE))
+    expected = attributions(Predictor.load(path, "cpu"), x, "spatial", 3)
+    with ThreadPoolExecutor(8) as pool, pytest.warns(UserWarning, match="the CPU goes on"):
+        answers = list(pool.map(lambda _: attributions(predictor, x, "spatial", 3), range(8)))
+    for rows in answers:
+        np.testing.assert_allclose(rows, expected, atol=1e-6)
+
+
+def test_a_gpu_that_is_full_at_the_start_leaves_it_to_the_cpu(path, monkeypatch):
+    def load(path: Path, device: torch.device) -> Checkpoint:
+        if device.type != "cpu":
+            raise FAILURES[0]
+        return load_checkpoint(path, device)
+
+    monkeypatch.setattr(inference, "load_checkpoint", load)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    with pytest.warns(UserWarning, match="cuda has failed, so the CPU goes on: the GPU is gone"):
+        assert Predictor.load(path, "cuda").device.type == "cpu"
+
+
 def test_what_fails_on_the_cpu_fails_for_all_who_asked_and_for_nobody_after(path):
     predictor = Predictor.load(path, "cpu")
     sound = predictor.checkpoint
     encodings = {"spatial": encode_picture(Image.open(PICTURE))}
-    predictor.checkpoint = dataclasses.replace(sound, model=Broken(RuntimeError))  # type: ignore[arg-type]
+    predictor.checkpoint = dataclasses.replace(sound, model=Broken(RuntimeError("the GPU is gone"), "cpu"))  # type: ignore[arg-type]
     with ThreadPoolExecutor(4) as pool:
         for answer in [pool.submit(predictor.predict, encodings) for _ in range(8)]:
             with pytest.raises(RuntimeError, match="the GPU is gone"):

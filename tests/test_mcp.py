@@ -88,4 +88,4 @@ def test_without_its_package_it_says_what_to_install() -> None:
     without = "import sys; sys.modules['mcp'] = None; from hetmoe.__main__ import main; sys.exit(main(['mcp']))"
     done = subprocess.run([sys.executable, "-c", without], cwd=PROJECT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr == "error: this needs one more package: pip install -r requirements-mcp.txt\n"
+    assert done.stderr == "error: this needs one more package, mcp: requirements-mcp.txt says which\n"

@@ -5,16 +5,16 @@ import io
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Condition
 
 import soundfile
 from PIL import Image
 
 from hetmoe.encoding import MAX_SECONDS, InputError
 
-MAX_BYTES = 250 * 10**6  # for one file: a photograph of 27 megapixels, a minute of stereo at 96 kHz
-LARGE_BYTES = 60 * 10**6  # from here on only one file at a time, so that many do not cost more than one
-PATIENCE = 5  # seconds to wait for the file before
+MAX_BYTES = 250 * 10**6  # for all together, and so for one: a photograph of 27 megapixels, a minute of stereo at 96 kHz
+SMALL_BYTES = 5 * 10**6  # up to here a file is not counted: there are no more of them at once than Gradio has threads
+PATIENCE = 5  # seconds to wait for others' files
 
 # Bytes that decoding and encoding take at their peak (tests/hostile measures it), for a pixel of a mode; the deep modes
 # become floats.
@@ -26,15 +26,20 @@ FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "PPM", "WEBP", "AVIF", "JPEG2000
 COSTLY_FORMATS = FORMATS[-3:]
 PER_SAMPLE, PER_MOMENT = 13, 16  # bytes, of each channel and of their mean
 
-_large = Lock()
+MANY = "Many large files are being opened just now. Please try again in a moment."
+
+_room = Condition()
+_taken = 0  # bytes, by the files that are being decoded
+_waiting = BoundedSemaphore(4)  # each holds a thread of those that predictions need
 
 
 @contextmanager
 def room_for(kind: str, source: bytes | Path) -> Iterator[None]:
     """While a file of a kind (picture, sound or digit) is decoded. Raises InputError if that would take too much, or if
     others' files take it for too long, or if the file is a picture of no format that visitors may send."""
+    global _taken
     cost = _bytes_for_sound(source) if kind == "sound" else _bytes_for_picture(source)
-    if cost <= LARGE_BYTES:
+    if cost <= SMALL_BYTES:
         yield
         return
     if cost > MAX_BYTES:
@@ -43,12 +48,26 @@ def room_for(kind: str, source: bytes | Path) -> Iterator[None]:
             if kind == "sound"
             else "This picture has too many pixels. Please use a smaller one."
         )
-    if not _large.acquire(timeout=PATIENCE):
-        raise InputError("Many large files are being opened just now. Please try again in a moment.")
+    with _room:
+        if _taken + cost > MAX_BYTES:
+            _wait_for(cost)
+        _taken += cost
     try:
         yield
     finally:
-        _large.release()
+        with _room:
+            _taken -= cost
+            _room.notify_all()
+
+
+def _wait_for(cost: int) -> None:
+    if not _waiting.acquire(blocking=False):
+        raise InputError(MANY)
+    try:
+        if not _room.wait_for(lambda: _taken + cost <= MAX_BYTES, PATIENCE):
+            raise InputError(MANY)
+    finally:
+        _waiting.release()
 
 
 def _bytes_for_picture(source: bytes | Path) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from hetmoe import variations
-from hetmoe.demo.budget import room_for
+from hetmoe.demo.budget import FORMATS, room_for
 from hetmoe.demo.landscape import Landscape
 from hetmoe.demo.sources import open_source
 from hetmoe.encoding import FAMILIES, Family, InputError
@@ -33,7 +33,7 @@ def encode(kind: str, source: Path | bytes, family: Family) -> dict[str, np.ndar
 
 def _open(kind: str, source: Path | bytes) -> np.ndarray:
     with room_for(kind, source):
-        return variations.open_raw(kind, source)
+        return variations.open_raw(kind, source, FORMATS)  # as what its room was reckoned for, should it be two things
 
 
 def named(family: Any) -> Family | None:

@@ -16,12 +16,11 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 import httpx2
@@ -50,6 +49,7 @@ WEIGHTS = PROJECT / "weights"
 ROOT_FILES = [PROJECT / name for name in ("app.py", "LICENSE", "requirements.txt")]
 TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 START_SECONDS = 180
+NO_PROXY: dict[str, Any] = {"trust_env": False}  # to the page that is tried, which is on this machine
 INTERRUPTED = "the upload to {} was interrupted; it is one commit, so nothing is half there: run the same command again"
 
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("name", metavar="user/space", help="the Space; it is created if it does not exist")
     parser.add_argument("--dry-run", action="store_true", help="do all but the upload, and print what it would be")
     parser.add_argument("--private", action="store_true", help="for you alone, if it is to be created")
-    parser.add_argument("--hardware", help="that of a Space that is to be created, such as cpu-upgrade")
+    parser.add_argument("--hardware", help="what the Space is to run on, such as cpu-upgrade")
     parser.add_argument("--weights", action="store_true", help="put the weights in the model repository of this name")
     parser.add_argument(
         "--python",
@@ -71,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="try the page with this interpreter and what is installed for it, not in a new environment",
     )
     options = parser.parse_args(arguments)
+    if options.weights and options.hardware:
+        parser.error("weights run on no hardware of the Hub's: leave --hardware out")
     try:
         with TemporaryDirectory(prefix="hetmoe-") as folder:
             _deploy(options, Path(folder))
@@ -93,7 +95,7 @@ def _deploy(options: argparse.Namespace, folder: Path) -> None:
     else:
         stage_space(staged, options.name)
         python = options.python or new_environment(folder / "environment", staged / "requirements.txt")
-        try_out(staged, python, folder)
+        try_out(staged, python.absolute(), folder)
     if api is None:
         print(listing(staged))
         return
@@ -226,13 +228,13 @@ def new_environment(folder: Path, requirements: Path) -> Path:
     start, python = time.monotonic(), folder / "bin" / "python"
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
-        [str(python), "-m", "pip", "install", "-q", "-r", str(requirements)],
+        [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", "-r", str(requirements)],
     ):
         done = subprocess.run(command, env=_environment(folder.parent), capture_output=True, text=True)
         if done.returncode:
-            raise CannotDeploy(
-                f"the Space's requirements could not be installed: {_last_line(done.stderr + done.stdout)}"
-            )
+            errors = [line for line in (done.stderr + done.stdout).splitlines() if line.startswith("ERROR: ")]
+            problem = errors[-1].removeprefix("ERROR: ") if errors else _last_line(done.stderr + done.stdout)
+            raise CannotDeploy(f"the Space's requirements could not be installed: {problem}")
     print(f"… took {time.monotonic() - start:.0f} s.", flush=True)
     return python
 
@@ -244,11 +246,11 @@ def try_out(folder: Path, python: Path, scratch: Path) -> None:
     """
     predictor = Predictor.load(default_checkpoint("heterogeneous"), "cpu")
     with _serving(folder, python, scratch) as url:
-        client = Client(url, verbose=False, download_files=scratch / "downloads")
         for kind in ("picture", "sound", "digit"):
             file = next(iter(examples(kind).values()))
             expected = predictor.predict(encode(kind, file, "frontier"))
             try:
+                client = Client(url, verbose=False, download_files=scratch / "downloads", httpx_kwargs=NO_PROXY)
                 answer = client.predict(handle_file(file), api_name=f"/classify_{kind}")
             except (AppError, httpx.HTTPError, OSError, ValueError) as error:
                 raise CannotDeploy(f"the staged page could not classify {file.name}: {error}") from None
@@ -268,7 +270,7 @@ def publish(
     """Makes the repository equal to the folder, in one commit or, where it is so already, none. A sentence on what was
     done.
 
-    kind: "space" or "model"; private, hardware: of a repository that does not exist yet
+    kind: "space" or "model"; private: if it does not exist yet; hardware: of a Space
     Raises CannotDeploy.
     """
     try:
@@ -284,6 +286,10 @@ def publish(
                 space_hardware=hardware if is_space else None,  # type: ignore[arg-type]
             )
             info = api.repo_info(name, repo_type=kind)
+        else:
+            if hardware and api.get_space_runtime(name).requested_hardware != hardware:
+                api.request_space_hardware(name, hardware)  # type: ignore[arg-type]
+                print(f"{name} is moved to {hardware}.", flush=True)
         if private and not info.private:
             raise CannotDeploy(f"{name} exists and is public: make it private in its settings first")
         paths = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
@@ -346,9 +352,9 @@ def _serving(folder: Path, python: Path, scratch: Path) -> Iterator[str]:
             if app.poll() is not None:
                 raise CannotDeploy(f"the staged page does not start: {_last_line(log.read_text())}")
             try:
-                urllib.request.urlopen(url, timeout=5).close()
+                httpx.get(url, timeout=5, **NO_PROXY).raise_for_status()
                 break
-            except (urllib.error.URLError, ConnectionError, TimeoutError):
+            except httpx.HTTPError:
                 if time.monotonic() > end:
                     raise CannotDeploy(f"the staged page did not answer within {START_SECONDS} s") from None
                 time.sleep(0.2)

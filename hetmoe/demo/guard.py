@@ -5,13 +5,16 @@ import json
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
+import gradio.route_utils
 from gradio.blocks import Blocks
 from gradio.data_classes import FileData
-from gradio.route_utils import FnIndexInferError
+from gradio.route_utils import FnIndexInferError, GradioMultiPartParser
 from gradio.utils import get_upload_folder
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
@@ -21,6 +24,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 MAX_JSON_BYTES = 10**6  # the largest that the page sends is a second of live sound, 0.4 MB
 FORM_BYTES = 10**5  # what an upload has beside its file
+MAX_FILES = 10  # of one upload: each is kept open until the last has arrived
 STRAY_SECONDS = 600  # an upload that nothing was written to for so long has been broken off
 
 # Gradio has many more: a proxy, a recorder, an editor, statistics, links to what a visitor did.
@@ -122,7 +126,8 @@ class Guard:
         if scope["method"] != "POST":
             return receive
         if path == UPLOAD:
-            remove_strays(Path(get_upload_folder()))
+            loose = Path(get_upload_folder()).glob("*")
+            await anyio.to_thread.run_sync(remove_old, loose, STRAY_SECONDS)
             return _limited(receive, self.max_file_bytes + FORM_BYTES)
         body = await self._read(receive)
         check_json(scope["app"].get_blocks(), path, body)
@@ -146,6 +151,22 @@ class Guard:
         if size > MAX_JSON_BYTES:
             raise Refused(413, f"This is more than {MAX_JSON_BYTES // 10**6} MB. Please send files to {UPLOAD}.")
         return bytes(body)
+
+
+class UploadParser(GradioMultiPartParser):
+    """Gradio's, for files alone. It keeps a field that is no file in memory, and decodes it as its sender says: in
+    "punycode", 10 MB would take it an hour, in which nobody is answered."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options | {"max_files": MAX_FILES})
+
+    def on_headers_finished(self) -> None:
+        super().on_headers_finished()
+        if self._current_part.file is None:
+            raise MultiPartException("Please send files, each with its name, and nothing else.")
+
+
+gradio.route_utils.GradioMultiPartParser = UploadParser  # type: ignore[misc] # what the route for uploads makes
 
 
 def check_json(page: Blocks, path: str, body: bytes) -> None:
@@ -211,11 +232,10 @@ def _limited(receive: Receive, limit: int) -> Receive:
     return limited
 
 
-def remove_strays(folder: Path) -> None:
-    """Removes the files that lie loose in the folder of uploads and are no longer written to. Gradio leaves them there
-    when an upload is broken off or malformed; it deletes only those that it has put in folders of their own."""
-    if not folder.is_dir():
-        return
-    for path in folder.iterdir():
-        if path.is_file() and time.time() - path.stat().st_mtime > STRAY_SECONDS:
-            path.unlink(missing_ok=True)
+def remove_old(paths: Iterable[Path], seconds: float) -> None:
+    """Removes the files among the paths that were last written to longer ago than this. Gradio leaves some among the
+    uploads: loose ones, when an upload is broken off or malformed, and all that it had when it was killed."""
+    for path in paths:
+        with suppress(FileNotFoundError):
+            if path.is_file() and time.time() - path.stat().st_mtime > seconds:
+                path.unlink()

@@ -1,11 +1,13 @@
 """What the server says when it cannot take more: its queue or its disk is full, or it has been asked to stop."""
 
+import errno
 import signal
 import threading
 import time
 from typing import Any
 
 from fastapi.exception_handlers import http_exception_handler
+from gradio.blocks import Blocks
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,9 +17,10 @@ QUEUE_SIZE = 256  # waiting for an answer; at 40 answers a second the last one w
 AT_ONCE = 8  # questions to an end point in work: they share forward passes
 QUEUE_FULL = "Many people are asking just now. Please try again in a few seconds."
 DISK_FULL = "This file could not be stored: the server's disk is full. Please tell whoever runs this page."
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 LEAVING = "This server is about to restart. Please try again in a few seconds."
 DRAIN_SECONDS = 10
-QUIET_SECONDS = 0.5  # for the answer to a question is fetched by a second request
+QUIET_SECONDS = 0.5  # in which what has just arrived is counted
 STAYS_OPEN = "/heartbeat/"  # Gradio's, as long as a page is open
 
 
@@ -34,7 +37,7 @@ async def _queue_full(request: Request, error: Exception) -> Response:
 
 
 async def _disk_full(request: Request, error: Exception) -> Response:
-    if request.url.path.endswith("/upload"):
+    if isinstance(error, OSError) and error.errno in FULL and request.url.path.endswith("/upload"):
         return refusal(507, DISK_FULL)
     raise error
 
@@ -45,7 +48,8 @@ EXCEPTION_HANDLERS: dict[Any, Any] = {HTTPException: _queue_full, OSError: _disk
 class Draining:
     """Lets the answers being made arrive before the server stops; whoever asks meanwhile is told to come back."""
 
-    def __init__(self) -> None:
+    def __init__(self, page: Blocks) -> None:
+        self.page = page
         self.asked_to_stop = threading.Event()
         self._open = 0  # requests; changed by the server's thread alone
 
@@ -82,5 +86,9 @@ class Draining:
         while now < min(deadline, quiet_since + QUIET_SECONDS):
             time.sleep(0.05)
             now = time.monotonic()
-            if self._open:
+            if self._open or self._is_answer_due():
                 quiet_since = now
+
+    def _is_answer_due(self) -> bool:
+        """Whether a question waits, is in work, or has an answer that is not yet fetched, which takes a request."""
+        return any(list(self.page._queue.pending_event_ids_session.values()))

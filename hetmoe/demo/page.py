@@ -2,11 +2,15 @@
 
 import os
 import sys
+import tempfile
+import threading
+import time
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from hetmoe.checkpoint import CheckpointError
@@ -24,7 +28,7 @@ from hetmoe.demo.components import (
     make_static,
 )
 from hetmoe.demo.evidence import EVIDENCE, PLOTLY, make_evidence
-from hetmoe.demo.guard import Guard
+from hetmoe.demo.guard import Guard, remove_old
 from hetmoe.demo.landscape import LANDSCAPE, make_landscape, read_landscape
 from hetmoe.demo.overload import AT_ONCE, EXCEPTION_HANDLERS, QUEUE_SIZE, Draining
 from hetmoe.demo.social import CARD, SocialCard
@@ -132,13 +136,25 @@ def load(evidence: Path = EVIDENCE) -> tuple[gr.Blocks, dict[str, Any]]:
 
 
 def serve(evidence: Path = EVIDENCE) -> None:
-    """Serves the page until SIGTERM or Ctrl-C; exits with a message if there are no models."""
+    """Serves the page until SIGTERM or Ctrl-C; exits with a message if there are no models.
+
+    Uploads lie in a folder of its own, or in GRADIO_TEMP_DIR; what is a day old there is deleted.
+    """
+    os.environ.setdefault("GRADIO_TEMP_DIR", str(Path(tempfile.gettempdir()) / "hetmoe"))
     try:
         page, options = load(evidence)
     except CheckpointError as error:
         sys.exit(f"The page needs the published models: {error}.")
-    draining = Draining()
+    draining = Draining(page)
     options["app_kwargs"]["middleware"].append(Middleware(draining.middleware))
+    threading.Thread(target=_keep_tidy, daemon=True).start()
     page.launch(**options, state_session_capacity=MAX_SESSIONS, prevent_thread_lock=True)
     draining.wait()
     page.close()
+
+
+def _keep_tidy() -> None:
+    """Gradio deletes old uploads too, but only those since its start, and until one arrives in the same moment."""
+    while True:
+        remove_old(Path(get_upload_folder()).glob("*/*"), 24 * HOUR)
+        time.sleep(HOUR)

@@ -4,6 +4,7 @@ served, for whoever makes such a preview runs no scripts; Gradio puts its own th
 import re
 from html import escape
 
+from gradio.route_utils import get_root_url
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -41,7 +42,8 @@ class SocialCard:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != "/" or scope["method"] != "GET":
+        root = scope.get("root_path", "").rstrip("/") if scope["type"] == "http" else ""
+        if scope["type"] != "http" or scope["path"] not in ("/", f"{root}/") or scope["method"] != "GET":
             return await self.app(scope, receive, send)
         start: Message = {}
         body = b""
@@ -54,7 +56,8 @@ class SocialCard:
             body += message.get("body", b"")
             if message.get("more_body", False):
                 return
-            body = with_card(body.decode(), str(Request(scope).base_url)).encode()
+            address = get_root_url(Request(scope), "/", root)  # as a proxy in front has it
+            body = with_card(body.decode(), f"{address}/").encode()
             MutableHeaders(scope=start)["content-length"] = str(len(body))
             await send(start)
             await send({"type": "http.response.body", "body": body})

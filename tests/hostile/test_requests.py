@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from hetmoe.demo.components import MAX_FILE_MEGABYTES
-from hetmoe.demo.guard import HEADERS, MAX_JSON_BYTES, STRAY_SECONDS
+from hetmoe.demo.guard import HEADERS, MAX_FILES, MAX_JSON_BYTES, STRAY_SECONDS
 from tests.conftest import ROOT
 from tests.hostile.conftest import TOKEN, Server
 from tests.hostile.corpus import example
@@ -141,6 +141,36 @@ def test_an_upload_of_any_shape_is_limited_and_leaves_nothing(server: Server) ->
             except httpx.TransportError:  # cut off in mid-upload
                 status = 413
         assert status in (400, 413)
+    assert not loose(server)
+
+
+def field(content: Iterator[bytes], name: str = "a") -> Iterator[bytes]:
+    yield f'--b\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n'.encode()
+    yield from content
+    yield b"\r\n--b--\r\n"
+
+
+@pytest.mark.parametrize("charset", ["utf-8", "punycode"])
+def test_an_upload_is_of_files_alone(server: Server, charset: str) -> None:
+    """As punycode, a field of a megabyte took half a minute to decode, and 90 MB in any code nearly a gigabyte."""
+    headers = {"content-type": f"multipart/form-data; boundary=b; charset={charset}"}
+    with server.unharmed():
+        try:
+            content = field(b"a" * 10**6 for _ in range(MAX_FILE_MEGABYTES - 10))
+            refused = server.web.post(f"{server.api}/upload", content=content, headers=headers)
+            assert (refused.status_code, refused.text) == (
+                400,
+                "Please send files, each with its name, and nothing else.",
+            )
+        except httpx.TransportError:  # cut off in mid-upload
+            pass
+
+
+def test_an_upload_is_of_a_few_files(server: Server) -> None:
+    files = [("files", (f"{i}.txt", b"mine")) for i in range(MAX_FILES + 1)]
+    assert len(server.web.post(f"{server.api}/upload", files=files[1:]).json()) == MAX_FILES
+    refused = server.web.post(f"{server.api}/upload", files=files)
+    assert (refused.status_code, refused.text) == (400, f"Too many files. Maximum number of files is {MAX_FILES}.")
     assert not loose(server)
 
 
