@@ -3,6 +3,8 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -41,6 +43,12 @@ def assert_answers(result: CallToolResult, expected: dict[str, Prediction]) -> N
         assert told["experts"].keys() == whole["experts"].keys()
 
 
+def run(conversation: Coroutine[Any, Any, None]) -> None:
+    """In a thread of its own: where the browser tests have run before, the main one has Playwright's event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, conversation).result()
+
+
 @pytest.mark.parametrize("mode", ["auto", "legacy"])  # today's protocol, and the one that assistants have long spoken
 def test_an_assistant_classifies(mode: str) -> None:
     async def converse() -> None:
@@ -66,7 +74,7 @@ def test_an_assistant_classifies(mode: str) -> None:
             expected = {"spatial": hybrid.picture(PICTURES[0])}
             assert_answers(await client.call_tool("classify_picture", arguments), expected)
 
-    asyncio.run(converse())
+    run(converse())
 
 
 def test_what_cannot_be_classified_gets_a_sentence_and_the_next_is_answered() -> None:
@@ -81,7 +89,7 @@ def test_what_cannot_be_classified_gets_a_sentence_and_the_next_is_answered() ->
                 assert (await client.call_tool("classify_picture", arguments)).is_error
             assert not (await client.call_tool("classify_picture", {"path": str(PICTURES[0])})).is_error
 
-    asyncio.run(converse())
+    run(converse())
 
 
 def test_without_its_package_it_says_what_to_install() -> None:
