@@ -46,6 +46,10 @@ def test_the_page_is_a_part_of_an_app_of_ones_own(tmp_path):
         page = httpx.get(f"{url}/hetmoe/")
         assert page.status_code == 200
         assert "content-security-policy" in page.headers
+        assert f'<meta property="og:url" content="{url}/hetmoe/">' in page.text
+        behind_a_proxy = {"X-Forwarded-Proto": "https", "X-Forwarded-Host": "hetmoe.example"}
+        page = httpx.get(f"{url}/hetmoe/", headers=behind_a_proxy)
+        assert '<meta property="og:url" content="https://hetmoe.example/hetmoe/">' in page.text
         file = handle_file(examples("digit")["7"])
         answer = Client(f"{url}/hetmoe", verbose=False).predict(file, api_name="/classify_digit")
     assert answer["label"] == "7"

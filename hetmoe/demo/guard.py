@@ -2,9 +2,11 @@
 that the page and its API need, bodies of a bounded size and files that were uploaded, and adds the safe headers."""
 
 import json
+import logging
 import os
 import re
 import time
+import traceback
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -104,10 +106,14 @@ class Guard:
             return await self.app(scope, await self._checked(scope, receive), send_with_headers)
         except Refused as refused:
             answer = refused.answer
-        except (FnIndexInferError, LookupError, TypeError, ValueError, AttributeError):
-            # So Gradio meets a function, a component or a field that there is not; the server itself is well.
+        except (FnIndexInferError, LookupError, TypeError, ValueError, AttributeError) as error:
+            # So Gradio meets a function, a component or a field that there is not; the server itself is well. Where it
+            # was is logged, for a fault of ours would look the same; what was sent is not.
             if started or scope["method"] != "POST":
                 raise
+            *_, place = traceback.extract_tb(error.__traceback__)
+            name = type(error).__name__
+            logging.getLogger(__name__).warning("not understood: %s at %s:%s", name, place.filename, place.lineno)
             answer = Refused(400, NOT_UNDERSTOOD).answer
         except RuntimeError as error:
             # Gradio's streams say that there is no such event or session, and then raise it; they only have to end.

@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Route, expect
+from playwright.sync_api import Browser, Route, expect
 
+from hetmoe.demo.overload import DISK_FULL
 from hetmoe.encoding import encode_digit, encode_picture
 from tests.browser.hand import Bar, Hand, Lane
 from tests.media import png, wav
@@ -208,6 +209,17 @@ def test_a_bad_file_gets_a_sentence_and_the_page_lives_on(hand: Hand, tab: str) 
         expect(hand.results.locator(".hm-message")).to_be_empty()
     hand.button("Clear").click()
     hand.expect_sentence("choose an example")
+
+
+def test_what_the_server_says_of_an_upload_is_said(browser: Browser, app_url: str) -> None:
+    """In a page of its own, for the browser's console says it, too."""
+    page = browser.new_page()
+    page.goto(app_url)
+    hand = Hand(page)
+    page.route("**/upload*", lambda route: route.fulfill(status=507, json={"detail": DISK_FULL}))
+    hand.give("picture.png", b"anything")
+    expect(hand.results.locator(".hm-message")).to_have_text(DISK_FULL)
+    page.close()
 
 
 def test_silence_and_half_an_hour_get_a_sentence(hand: Hand) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import socket
 import threading
 import time
@@ -15,7 +16,7 @@ import httpx
 import pytest
 
 from hetmoe.demo.components import MAX_FILE_MEGABYTES
-from hetmoe.demo.guard import HEADERS, MAX_FILES, MAX_JSON_BYTES, STRAY_SECONDS
+from hetmoe.demo.guard import HEADERS, MAX_FILES, MAX_JSON_BYTES, NOT_UNDERSTOOD, STRAY_SECONDS
 from tests.conftest import ROOT
 from tests.hostile.conftest import TOKEN, Server
 from tests.hostile.corpus import example
@@ -88,6 +89,13 @@ def test_wrong_arguments_are_refused_with_a_sentence(server: Server, arguments: 
         answered, reply = server.call("picture", *arguments)
     assert not answered
     assert sentence in reply
+
+
+def test_the_log_says_where_a_request_was_not_understood(server: Server) -> None:
+    logged = len(server.log)
+    refused = server.post("/component_server/", BODIES["a component that there is not"])
+    assert (refused.status_code, refused.json()["detail"]) == (400, NOT_UNDERSTOOD)
+    assert re.fullmatch(r"not understood: \w+ at .+\.py:\d+\n", server.log[logged:])
 
 
 @pytest.mark.parametrize(

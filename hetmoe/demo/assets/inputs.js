@@ -50,8 +50,9 @@ async function submitFile(file) {
     const { path } = await upload(file);
     if (mine !== latest) return;
     submit({ file: { path, orig_name: file.name, meta: { _type: "gradio.FileData" } } }, previewUrl(file));
-  } catch {
-    if (mine === latest) submit({ problem: "This file could not be sent to the server. Please try again." });
+  } catch (error) {
+    const [, reason] = /"detail": ?"(.+?)"/.exec(error.message) ?? []; // what the server says, if that can be reached
+    if (mine === latest) submit({ problem: reason ?? "This file could not be sent to the server. Please try again." });
   }
 }
 
