@@ -242,6 +242,6 @@ def remove_old(paths: Iterable[Path], seconds: float) -> None:
     """Removes the files among the paths that were last written to longer ago than this. Gradio leaves some among the
     uploads: loose ones, when an upload is broken off or malformed, and all that it had when it was killed."""
     for path in paths:
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # gone meanwhile, or not ours
             if path.is_file() and time.time() - path.stat().st_mtime > seconds:
                 path.unlink()
