@@ -1,6 +1,7 @@
 """An assistant's client starts `hetmoe mcp` and calls its tools."""
 
 import asyncio
+import re
 import subprocess
 import sys
 from collections.abc import Coroutine
@@ -69,6 +70,9 @@ def test_an_assistant_classifies(mode: str) -> None:
                 ("classify_recording", RECORDINGS[0], frontier.recording_file(RECORDINGS[0])),
             ):
                 assert_answers(await client.call_tool(name, {"path": str(path)}), expected)
+            for name, modality in (("classify_picture", "spatial"), ("classify_recording", "spectral")):
+                words = re.findall(r"\w+", tools[name].description or "")
+                assert set(frontier.checkpoint.labels[modality]) <= set(words)
             hybrid = Predictor.load(default_checkpoint("hybrid", "replica"), "cpu")
             arguments = {"path": str(PICTURES[0]), "configuration": "hybrid", "family": "replica"}
             expected = {"spatial": hybrid.picture(PICTURES[0])}

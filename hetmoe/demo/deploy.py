@@ -246,15 +246,15 @@ def try_out(folder: Path, python: Path, scratch: Path) -> None:
     """
     predictor = Predictor.load(default_checkpoint("heterogeneous"), "cpu")
     with _serving(folder, python, scratch) as url:
-        for kind in ("picture", "sound", "digit"):
-            file = next(iter(examples(kind).values()))
+        files = {kind: next(iter(examples(kind).values())) for kind in ("picture", "sound", "digit")}
+        try:
+            client = Client(url, verbose=False, download_files=scratch / "downloads", httpx_kwargs=NO_PROXY)
+            told = {kind: client.predict(handle_file(f), api_name=f"/classify_{kind}") for kind, f in files.items()}
+        except (AppError, httpx.HTTPError, OSError, ValueError) as error:
+            raise CannotDeploy(f"the staged page could not classify its examples: {error}") from None
+        for kind, file in files.items():
             expected = predictor.predict(encode(kind, file, "frontier"))
-            try:
-                client = Client(url, verbose=False, download_files=scratch / "downloads", httpx_kwargs=NO_PROXY)
-                answer = client.predict(handle_file(file), api_name=f"/classify_{kind}")
-            except (AppError, httpx.HTTPError, OSError, ValueError) as error:
-                raise CannotDeploy(f"the staged page could not classify {file.name}: {error}") from None
-            answers = answer if kind == "sound" else {answer["modality"]: answer}
+            answers = told[kind] if kind == "sound" else {told[kind]["modality"]: told[kind]}
             for modality, prediction in expected.items():
                 there, here = answers[modality]["label"], prediction.top(1)[0][0]
                 if there != here:
@@ -286,12 +286,11 @@ def publish(
                 space_hardware=hardware if is_space else None,  # type: ignore[arg-type]
             )
             info = api.repo_info(name, repo_type=kind)
-        else:
-            if hardware and api.get_space_runtime(name).requested_hardware != hardware:
-                api.request_space_hardware(name, hardware)  # type: ignore[arg-type]
-                print(f"{name} is moved to {hardware}.", flush=True)
         if private and not info.private:
             raise CannotDeploy(f"{name} exists and is public: make it private in its settings first")
+        if hardware and api.get_space_runtime(name).requested_hardware != hardware:
+            api.request_space_hardware(name, hardware)  # type: ignore[arg-type]
+            print(f"{name} is moved to {hardware}.", flush=True)
         paths = {path.relative_to(folder).as_posix(): path for path in _files(folder)}
         gone = {*api.list_repo_files(name, repo_type=kind)} - {*paths, ".gitattributes"}
         # Not upload_folder: it may spread a slow upload over several commits.
